@@ -1,0 +1,616 @@
+"""The xDLMS services GET, SET and ACTION, and ``decode`` for every plain xDLMS APDU (IEC 62056-5-3).
+
+Payloads (attribute values, parameters, block contents) stay encoded octets: who needs values takes them to ``axdr``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from metersdk.apdu import xdlms_other as other
+from metersdk.apdu import xdlms_sn as sn
+from metersdk.apdu.results import ActionResult, DataAccessResult
+from metersdk.apdu.xdlms_other import (
+    AccessKind,
+    AccessRequest,
+    AccessResponse,
+    AccessSpecification,
+    ConfirmedServiceError,
+    DataNotification,
+    EventNotification,
+    ExceptionResponse,
+    GeneralBlockTransfer,
+    GeneralCiphering,
+)
+from metersdk.apdu.xdlms_parts import (
+    AttributeDescriptor,
+    Invoke,
+    LongInvoke,
+    MethodDescriptor,
+    Reader,
+    Selection,
+    encode_result,
+    encode_selection,
+    octet_string,
+    read_result,
+    read_selection,
+    sequence,
+)
+from metersdk.apdu.xdlms_sn import InformationReport, ReadRequest, ReadResponse, WriteRequest, WriteResponse
+from metersdk.errors import DecodeError
+
+__all__ = [
+    "AccessKind",
+    "AccessRequest",
+    "AccessResponse",
+    "AccessSpecification",
+    "ActionRequest",
+    "ActionRequestBlock",
+    "ActionRequestFirstBlock",
+    "ActionRequestList",
+    "ActionRequestListFirstBlock",
+    "ActionRequestNext",
+    "ActionResponse",
+    "ActionResponseBlock",
+    "ActionResponseList",
+    "ActionResponseNext",
+    "ActionResult",
+    "Apdu",
+    "AttributeDescriptor",
+    "ConfirmedServiceError",
+    "DataAccessResult",
+    "DataNotification",
+    "EventNotification",
+    "ExceptionResponse",
+    "GeneralBlockTransfer",
+    "GeneralCiphering",
+    "GetRequest",
+    "GetRequestList",
+    "GetRequestNext",
+    "GetResponse",
+    "GetResponseBlock",
+    "GetResponseList",
+    "InformationReport",
+    "Invoke",
+    "Item",
+    "LongInvoke",
+    "MethodDescriptor",
+    "Outcome",
+    "ReadRequest",
+    "ReadResponse",
+    "Selection",
+    "SetRequest",
+    "SetRequestBlock",
+    "SetRequestFirstBlock",
+    "SetRequestList",
+    "SetRequestListFirstBlock",
+    "SetResponse",
+    "SetResponseBlock",
+    "SetResponseLastBlock",
+    "SetResponseLastBlockList",
+    "SetResponseList",
+    "WriteRequest",
+    "WriteResponse",
+    "decode",
+]
+
+Item: TypeAlias = tuple[AttributeDescriptor, Selection | None]
+"""One element of a GET or SET with list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service(ABC):
+    """A GET, SET or ACTION APDU begins with its tag, its type and the invoke octet."""
+
+    head: ClassVar[bytes]
+    invoke: Invoke
+
+    def encode(self) -> bytes:
+        """The whole APDU."""
+        return self.head + self.invoke.encode() + self.body()
+
+    @abstractmethod
+    def body(self) -> bytes:
+        """What follows the invoke octet."""
+
+
+def _encode_items(items: tuple[Item, ...]) -> bytes:
+    return sequence(tuple(attribute.encode() + encode_selection(selection) for attribute, selection in items))
+
+
+def _read_items(reader: Reader) -> tuple[Item, ...]:
+    return tuple((AttributeDescriptor.read(reader), read_selection(reader)) for _ in range(reader.count()))
+
+
+def _encode_methods(methods: tuple[MethodDescriptor, ...]) -> bytes:
+    return sequence(tuple(method.encode() for method in methods))
+
+
+def _read_methods(reader: Reader) -> tuple[MethodDescriptor, ...]:
+    return tuple(MethodDescriptor.read(reader) for _ in range(reader.count()))
+
+
+def _encode_block(last: bool, block: int, raw: bytes) -> bytes:
+    """DataBlock-SA: last-block, block-number, raw-data."""
+    return bytes((last,)) + block.to_bytes(4, "big") + octet_string(raw)
+
+
+def _read_block(reader: Reader) -> tuple[bool, int, bytes]:
+    return reader.boolean(), reader.unsigned(4), reader.octets()
+
+
+def _read_dars(reader: Reader) -> tuple[DataAccessResult, ...]:
+    return tuple(DataAccessResult(octet) for octet in reader.take(reader.count()))
+
+
+# --- GET -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GetRequest(Service):
+    """Get-Request-Normal."""
+
+    head = b"\xc0\x01"
+    attribute: AttributeDescriptor
+    selection: Selection | None = None
+
+    def body(self) -> bytes:
+        return self.attribute.encode() + encode_selection(self.selection)
+
+
+@dataclass(frozen=True, slots=True)
+class GetRequestNext(Service):
+    """Get-Request-Next; ``block`` is the number of the block just received."""
+
+    head = b"\xc0\x02"
+    block: int
+
+    def body(self) -> bytes:
+        return self.block.to_bytes(4, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class GetRequestList(Service):
+    """Get-Request-With-List."""
+
+    head = b"\xc0\x03"
+    items: tuple[Item, ...]
+
+    def body(self) -> bytes:
+        return _encode_items(self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class GetResponse(Service):
+    """Get-Response-Normal: ``data``, or ``result`` where ``data`` is None."""
+
+    head = b"\xc4\x01"
+    data: bytes | None
+    result: DataAccessResult = DataAccessResult.SUCCESS
+
+    def body(self) -> bytes:
+        return encode_result(self.result if self.data is None else self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class GetResponseBlock(Service):
+    """Get-Response-With-Datablock: ``raw``, or ``result`` where ``raw`` is None. Blocks count from 1."""
+
+    head = b"\xc4\x02"
+    last: bool
+    block: int
+    raw: bytes | None
+    result: DataAccessResult = DataAccessResult.SUCCESS
+
+    def body(self) -> bytes:
+        end = bytes((1, self.result)) if self.raw is None else b"\x00" + octet_string(self.raw)
+        return bytes((self.last,)) + self.block.to_bytes(4, "big") + end
+
+
+@dataclass(frozen=True, slots=True)
+class GetResponseList(Service):
+    """Get-Response-With-List: for each item its encoded Data or its result."""
+
+    head = b"\xc4\x03"
+    results: tuple[bytes | DataAccessResult, ...]
+
+    def body(self) -> bytes:
+        return sequence(tuple(map(encode_result, self.results)))
+
+
+# --- SET -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetRequest(Service):
+    """Set-Request-Normal."""
+
+    head = b"\xc1\x01"
+    attribute: AttributeDescriptor
+    data: bytes
+    selection: Selection | None = None
+
+    def body(self) -> bytes:
+        return self.attribute.encode() + encode_selection(self.selection) + self.data
+
+
+@dataclass(frozen=True, slots=True)
+class SetRequestFirstBlock(Service):
+    """Set-Request-With-First-Datablock."""
+
+    head = b"\xc1\x02"
+    attribute: AttributeDescriptor
+    selection: Selection | None
+    last: bool
+    block: int
+    raw: bytes
+
+    def body(self) -> bytes:
+        return (
+            self.attribute.encode() + encode_selection(self.selection) + _encode_block(self.last, self.block, self.raw)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetRequestBlock(Service):
+    """Set-Request-With-Datablock."""
+
+    head = b"\xc1\x03"
+    last: bool
+    block: int
+    raw: bytes
+
+    def body(self) -> bytes:
+        return _encode_block(self.last, self.block, self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class SetRequestList(Service):
+    """Set-Request-With-List: one value for each item."""
+
+    head = b"\xc1\x04"
+    items: tuple[Item, ...]
+    data: tuple[bytes, ...]
+
+    def body(self) -> bytes:
+        return _encode_items(self.items) + sequence(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class SetRequestListFirstBlock(Service):
+    """Set-Request-With-List-And-First-Datablock; the joined blocks hold the list of values."""
+
+    head = b"\xc1\x05"
+    items: tuple[Item, ...]
+    last: bool
+    block: int
+    raw: bytes
+
+    def body(self) -> bytes:
+        return _encode_items(self.items) + _encode_block(self.last, self.block, self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class SetResponse(Service):
+    """Set-Response-Normal."""
+
+    head = b"\xc5\x01"
+    result: DataAccessResult
+
+    def body(self) -> bytes:
+        return bytes((self.result,))
+
+
+@dataclass(frozen=True, slots=True)
+class SetResponseBlock(Service):
+    """Set-Response-Datablock: block ``block`` has come, send the next."""
+
+    head = b"\xc5\x02"
+    block: int
+
+    def body(self) -> bytes:
+        return self.block.to_bytes(4, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class SetResponseLastBlock(Service):
+    """Set-Response-Last-Datablock."""
+
+    head = b"\xc5\x03"
+    result: DataAccessResult
+    block: int
+
+    def body(self) -> bytes:
+        return bytes((self.result,)) + self.block.to_bytes(4, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class SetResponseLastBlockList(Service):
+    """Set-Response-Last-Datablock-With-List."""
+
+    head = b"\xc5\x04"
+    results: tuple[DataAccessResult, ...]
+    block: int
+
+    def body(self) -> bytes:
+        return octet_string(bytes(self.results)) + self.block.to_bytes(4, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class SetResponseList(Service):
+    """Set-Response-With-List."""
+
+    head = b"\xc5\x05"
+    results: tuple[DataAccessResult, ...]
+
+    def body(self) -> bytes:
+        return octet_string(bytes(self.results))
+
+
+# --- ACTION ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequest(Service):
+    """Action-Request-Normal; ``data`` None sends no method invocation parameters."""
+
+    head = b"\xc3\x01"
+    method: MethodDescriptor
+    data: bytes | None = None
+
+    def body(self) -> bytes:
+        return self.method.encode() + (b"\x00" if self.data is None else b"\x01" + self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequestNext(Service):
+    """Action-Request-Next-Pblock; ``block`` is the number of the block just received."""
+
+    head = b"\xc3\x02"
+    block: int
+
+    def body(self) -> bytes:
+        return self.block.to_bytes(4, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequestList(Service):
+    """Action-Request-With-List: one Data for each method, null-data for none."""
+
+    head = b"\xc3\x03"
+    methods: tuple[MethodDescriptor, ...]
+    data: tuple[bytes, ...]
+
+    def body(self) -> bytes:
+        return _encode_methods(self.methods) + sequence(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequestFirstBlock(Service):
+    """Action-Request-With-First-Pblock; the joined blocks hold the parameters."""
+
+    head = b"\xc3\x04"
+    method: MethodDescriptor
+    last: bool
+    block: int
+    raw: bytes
+
+    def body(self) -> bytes:
+        return self.method.encode() + _encode_block(self.last, self.block, self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequestListFirstBlock(Service):
+    """Action-Request-With-List-And-First-Pblock."""
+
+    head = b"\xc3\x05"
+    methods: tuple[MethodDescriptor, ...]
+    last: bool
+    block: int
+    raw: bytes
+
+    def body(self) -> bytes:
+        return _encode_methods(self.methods) + _encode_block(self.last, self.block, self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequestBlock(Service):
+    """Action-Request-With-Pblock."""
+
+    head = b"\xc3\x06"
+    last: bool
+    block: int
+    raw: bytes
+
+    def body(self) -> bytes:
+        return _encode_block(self.last, self.block, self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Action-Response-With-Optional-Data: the result, then the return parameters (Data, a result, or none)."""
+
+    result: ActionResult
+    returned: bytes | DataAccessResult | None = None
+
+    def encode(self) -> bytes:
+        head = bytes((self.result,))
+        return head + (b"\x00" if self.returned is None else b"\x01" + encode_result(self.returned))
+
+    @classmethod
+    def read(cls, reader: Reader) -> Outcome:
+        return cls(ActionResult(reader.unsigned(1)), read_result(reader) if reader.choice(0, 1) else None)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResponse(Service):
+    """Action-Response-Normal."""
+
+    head = b"\xc7\x01"
+    outcome: Outcome
+
+    def body(self) -> bytes:
+        return self.outcome.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResponseBlock(Service):
+    """Action-Response-With-Pblock; the joined blocks hold an Outcome, or the list of them."""
+
+    head = b"\xc7\x02"
+    last: bool
+    block: int
+    raw: bytes
+
+    def body(self) -> bytes:
+        return _encode_block(self.last, self.block, self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResponseList(Service):
+    """Action-Response-With-List."""
+
+    head = b"\xc7\x03"
+    outcomes: tuple[Outcome, ...]
+
+    def body(self) -> bytes:
+        return sequence(tuple(outcome.encode() for outcome in self.outcomes))
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResponseNext(Service):
+    """Action-Response-Next-Pblock: block ``block`` has come, send the next."""
+
+    head = b"\xc7\x04"
+    block: int
+
+    def body(self) -> bytes:
+        return self.block.to_bytes(4, "big")
+
+
+# --- decoding --------------------------------------------------------------------------------------------------------
+
+Apdu: TypeAlias = (
+    Service
+    | DataNotification
+    | EventNotification
+    | ExceptionResponse
+    | ConfirmedServiceError
+    | GeneralBlockTransfer
+    | GeneralCiphering
+    | AccessRequest
+    | AccessResponse
+    | ReadRequest
+    | ReadResponse
+    | WriteRequest
+    | WriteResponse
+    | InformationReport
+)
+
+
+def _get_response(invoke: Invoke, reader: Reader) -> GetResponse:
+    match read_result(reader):
+        case bytes(data):
+            return GetResponse(invoke, data)
+        case result:
+            return GetResponse(invoke, None, result)
+
+
+def _get_response_block(invoke: Invoke, reader: Reader) -> GetResponseBlock:
+    last, block = reader.boolean(), reader.unsigned(4)
+    if reader.choice(0, 1):
+        return GetResponseBlock(invoke, last, block, None, DataAccessResult(reader.unsigned(1)))
+    return GetResponseBlock(invoke, last, block, reader.octets())
+
+
+def _set_request(invoke: Invoke, reader: Reader) -> SetRequest:
+    attribute, selection = AttributeDescriptor.read(reader), read_selection(reader)
+    return SetRequest(invoke, attribute, reader.data(), selection)
+
+
+def _set_request_list(invoke: Invoke, reader: Reader) -> SetRequestList:
+    items, start = _read_items(reader), reader.at
+    data = reader.data_list()
+    if len(items) != len(data):
+        reader.fail(f"{len(items)} attributes and {len(data)} values", start)
+    return SetRequestList(invoke, items, data)
+
+
+def _action_request_list(invoke: Invoke, reader: Reader) -> ActionRequestList:
+    methods, start = _read_methods(reader), reader.at
+    data = reader.data_list()
+    if len(methods) != len(data):
+        reader.fail(f"{len(methods)} methods and {len(data)} parameters", start)
+    return ActionRequestList(invoke, methods, data)
+
+
+_SERVICES: dict[bytes, Callable[[Invoke, Reader], Service]] = {
+    GetRequest.head: lambda i, r: GetRequest(i, AttributeDescriptor.read(r), read_selection(r)),
+    GetRequestNext.head: lambda i, r: GetRequestNext(i, r.unsigned(4)),
+    GetRequestList.head: lambda i, r: GetRequestList(i, _read_items(r)),
+    GetResponse.head: _get_response,
+    GetResponseBlock.head: _get_response_block,
+    GetResponseList.head: lambda i, r: GetResponseList(i, tuple(read_result(r) for _ in range(r.count()))),
+    SetRequest.head: _set_request,
+    SetRequestFirstBlock.head: lambda i, r: SetRequestFirstBlock(
+        i, AttributeDescriptor.read(r), read_selection(r), *_read_block(r)
+    ),
+    SetRequestBlock.head: lambda i, r: SetRequestBlock(i, *_read_block(r)),
+    SetRequestList.head: _set_request_list,
+    SetRequestListFirstBlock.head: lambda i, r: SetRequestListFirstBlock(i, _read_items(r), *_read_block(r)),
+    SetResponse.head: lambda i, r: SetResponse(i, DataAccessResult(r.unsigned(1))),
+    SetResponseBlock.head: lambda i, r: SetResponseBlock(i, r.unsigned(4)),
+    SetResponseLastBlock.head: lambda i, r: SetResponseLastBlock(i, DataAccessResult(r.unsigned(1)), r.unsigned(4)),
+    SetResponseLastBlockList.head: lambda i, r: SetResponseLastBlockList(i, _read_dars(r), r.unsigned(4)),
+    SetResponseList.head: lambda i, r: SetResponseList(i, _read_dars(r)),
+    ActionRequest.head: lambda i, r: ActionRequest(i, MethodDescriptor.read(r), r.data() if r.choice(0, 1) else None),
+    ActionRequestNext.head: lambda i, r: ActionRequestNext(i, r.unsigned(4)),
+    ActionRequestList.head: _action_request_list,
+    ActionRequestFirstBlock.head: lambda i, r: ActionRequestFirstBlock(i, MethodDescriptor.read(r), *_read_block(r)),
+    ActionRequestListFirstBlock.head: lambda i, r: ActionRequestListFirstBlock(i, _read_methods(r), *_read_block(r)),
+    ActionRequestBlock.head: lambda i, r: ActionRequestBlock(i, *_read_block(r)),
+    ActionResponse.head: lambda i, r: ActionResponse(i, Outcome.read(r)),
+    ActionResponseBlock.head: lambda i, r: ActionResponseBlock(i, *_read_block(r)),
+    ActionResponseList.head: lambda i, r: ActionResponseList(i, tuple(Outcome.read(r) for _ in range(r.count()))),
+    ActionResponseNext.head: lambda i, r: ActionResponseNext(i, r.unsigned(4)),
+}
+_SERVICE_TAGS = frozenset(head[0] for head in _SERVICES)
+
+_OTHERS: dict[int, Callable[[Reader], Apdu]] = {**other.READERS, **sn.READERS}
+
+# glo- and ded- forms of the services, general-glo, general-ded, general-signing.
+_CIPHERED = frozenset((*range(0x21, 0x2F), 0x36, 0x38, *range(0x41, 0x4F), 0x56, 0x58, *range(0xC8, 0xD8), 0xDB, 0xDC))
+
+
+def decode(apdu: bytes) -> Apdu:
+    """Decode one plain xDLMS APDU; the whole of ``apdu`` must be used up.
+
+    Raises:
+        DecodeError: unknown tag, truncated, a count beyond the end, octets after the end; ``offset`` is in ``apdu``.
+    """
+    reader = Reader(bytes(apdu))
+    tag = reader.unsigned(1)
+    result: Apdu
+    if tag in _SERVICE_TAGS:
+        kind = reader.unsigned(1)
+        read = _SERVICES.get(bytes((tag, kind)))
+        if read is None:
+            reader.fail(f"service {tag:02X} has no type {kind}", 1)
+        result = read(Invoke.decode(reader.unsigned(1)), reader)
+    elif tag in _OTHERS:
+        result = _OTHERS[tag](reader)
+    elif tag in _CIPHERED:
+        raise DecodeError(
+            f"APDU {tag:02X} is ciphered",
+            layer="apdu",
+            offset=0,
+            data=reader.raw,
+            hint="give the keys of the meter, so that it can be deciphered first",
+        )
+    else:
+        reader.fail(f"{tag:02X} begins no xDLMS APDU", 0)
+    reader.finish()
+    return result
