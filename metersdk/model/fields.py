@@ -1,0 +1,32 @@
+"""Field types shared by the pydantic models: taken in many spellings, held as one type, plain text in JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer
+
+from metersdk.errors import MeterError
+from metersdk.model.clock import Date, DateTime, Time
+from metersdk.model.obis import Obis
+from metersdk.model.quantity import Unit
+
+
+def _obis(value: object) -> object:
+    try:
+        return Obis.parse(value) if isinstance(value, (str, bytes, Obis)) else value
+    except MeterError as error:
+        # pydantic reports ValueError together with the name of the field.
+        raise ValueError(str(error)) from error
+
+
+ObisField = Annotated[InstanceOf[Obis], BeforeValidator(_obis), PlainSerializer(str, return_type=str, when_used="json")]
+DateTimeField = Annotated[InstanceOf[DateTime], PlainSerializer(str, return_type=str, when_used="json")]
+DateField = Annotated[InstanceOf[Date], PlainSerializer(str, return_type=str, when_used="json")]
+TimeField = Annotated[InstanceOf[Time], PlainSerializer(str, return_type=str, when_used="json")]
+HexBytes = Annotated[bytes, PlainSerializer(lambda octets: octets.hex(), return_type=str, when_used="json")]
+UnitField = Annotated[
+    InstanceOf[Unit],
+    BeforeValidator(lambda value: Unit(value) if isinstance(value, int) else value),
+    PlainSerializer(lambda unit: unit.symbol, return_type=str, when_used="json"),
+]
