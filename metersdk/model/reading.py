@@ -11,7 +11,7 @@ from metersdk.model.clock import Date, DateTime, Time
 from metersdk.model.fields import DateTimeField, ObisField, UnitField
 from metersdk.model.obis import Obis, name
 
-Value: TypeAlias = Decimal | str | bytes | bool | DateTime | Date | Time | tuple["Value", ...] | None
+Value: TypeAlias = Decimal | str | bytes | bool | DateTime | Date | Time | tuple[object, ...] | None
 Raw: TypeAlias = int | float | str | bytes | bool | None
 
 
