@@ -51,7 +51,7 @@ def read(raw: bytes, offset: int = 0, end: int | None = None) -> Tlv:
     tag = raw[offset]
     if tag & 0x1F == 0x1F:
         raise DecodeError(f"BER tag {tag:02X} of more than one octet", layer="apdu", offset=offset, data=raw)
-    length, start = _read_length(raw, offset + 1, limit)
+    length, start = read_length(raw, offset + 1, limit)
     if length > limit - start:
         raise DecodeError(
             f"BER element {tag:02X} claims {length} octets, {limit - start} are left",
@@ -62,7 +62,8 @@ def read(raw: bytes, offset: int = 0, end: int | None = None) -> Tlv:
     return Tlv(tag, raw[start : start + length], offset, start)
 
 
-def _read_length(raw: bytes, offset: int, limit: int) -> tuple[int, int]:
+def read_length(raw: bytes, offset: int, limit: int) -> tuple[int, int]:
+    """The length at ``offset`` and the offset after it."""
     if offset >= limit:
         raise DecodeError("BER length missing", layer="apdu", offset=offset, data=raw)
     first = raw[offset]
