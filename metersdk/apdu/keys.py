@@ -1,0 +1,155 @@
+"""Secrets, invocation counters, and the keys of one client towards one meter."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol, runtime_checkable
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from metersdk.errors import LocalProtocolError
+
+LAST_COUNTER = 0xFFFF_FFFF
+
+
+class Secret:
+    """A password or a key that never shows itself: ``repr``, ``str`` and format give ``Secret(***)``.
+
+    ``bytes(secret)`` reveals it. Text is taken as UTF-8; use ``Secret.from_hex`` for a key written in hex.
+    Comparison takes the same time wherever the difference is.
+    """
+
+    __slots__ = ("_aead", "_octets")
+
+    def __init__(self, value: bytes | bytearray | str | Secret) -> None:
+        self._octets = value.encode() if isinstance(value, str) else bytes(value)
+        self._aead: AESGCM | None = None
+
+    @classmethod
+    def from_hex(cls, text: str) -> Secret:
+        """A key written in hex, blanks allowed."""
+        try:
+            return cls(bytes.fromhex(text))
+        except ValueError:
+            # The chained message of bytes.fromhex names a position only, yet `from None` keeps the text out for sure.
+            raise LocalProtocolError("the key is not written in hexadecimal", layer="association") from None
+
+    def aead(self) -> AESGCM:
+        """AES-GCM under this key; made once, for the key schedule costs more than a short APDU."""
+        if self._aead is None:
+            self._aead = AESGCM(self._octets)
+        return self._aead
+
+    def __bytes__(self) -> bytes:
+        return self._octets
+
+    def __len__(self) -> int:
+        return len(self._octets)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Secret | bytes):
+            return hmac.compare_digest(self._octets, bytes(other))
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._octets))
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+
+@runtime_checkable
+class Counter(Protocol):
+    """Gives invocation counters, each one once, strictly rising; a store on disk reserves them before it gives them."""
+
+    def next(self) -> int: ...
+
+
+class RisingCounter:
+    """A ``Counter`` in memory; ``start`` is the first value it gives."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, start: int) -> None:
+        if not 0 <= start <= LAST_COUNTER:
+            raise LocalProtocolError(f"invocation counter {start} does not fit 32 bits", layer="association")
+        # next() of itertools.count is one step for all threads; `+= 1` is not, and a value given twice repeats an IV.
+        self._values = count(start)
+
+    def next(self) -> int:
+        """The next value."""
+        value = next(self._values)
+        if value > LAST_COUNTER:
+            # Green Book 9.2.7.2.4.4: at the maximum the key must be changed; a wrap would repeat an IV.
+            raise LocalProtocolError(
+                "the invocation counter is used up", layer="association", hint="transfer a new encryption key"
+            )
+        return value
+
+
+def _key(value: Secret | bytes | str | None, name: str, sizes: tuple[int, ...]) -> Secret | None:
+    if value is None:
+        return None
+    secret = Secret.from_hex(value) if isinstance(value, str) else Secret(value)
+    if len(secret) not in sizes:
+        raise LocalProtocolError(
+            f"the {name} key has {len(secret)} octets, not {' or '.join(map(str, sizes))}", layer="association"
+        )
+    return secret
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys and titles of one client towards one meter.
+
+    Keys are given as octets, as hex text, or as ``Secret``; they are kept as ``Secret``.
+
+    Args:
+        encryption: global unicast encryption key (EK): 16 octets, 32 in suite 2.
+        authentication: authentication key (AK), as long as EK; None if only encryption is used.
+        dedicated: dedicated key of the next association; None lets the association draw one.
+        broadcast: global broadcast encryption key.
+        master: key-encrypting key for key transfer.
+        system_title: own title, 8 octets: three letters of the FLAG id and five octets. It must be unique among all
+            clients that use the same EK, for it is half of the IV.
+        server_title: title of the meter where its AARE does not tell it.
+        invocation_counter: the next value to use, or a ``Counter``. A number becomes a counter held by these keys, so
+            that sessions which share them never use a value twice.
+        suite: security suite 0 (AES-GCM-128), 1 (same cipher) or 2 (AES-GCM-256).
+    """
+
+    encryption: Secret | bytes | str
+    authentication: Secret | bytes | str | None = None
+    dedicated: Secret | bytes | str | None = None
+    broadcast: Secret | bytes | str | None = None
+    master: Secret | bytes | str | None = None
+    system_title: bytes = b"MSDK\x00\x00\x00\x01"
+    server_title: bytes | None = None
+    invocation_counter: int | Counter = 0
+    suite: int = 0
+    ek: Secret = field(init=False, repr=False, compare=False)
+    ak: Secret = field(init=False, repr=False, compare=False)
+    broadcast_key: Secret | None = field(init=False, repr=False, compare=False)
+    counter: Counter = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.suite not in (0, 1, 2):
+            raise LocalProtocolError(f"security suite {self.suite} is not 0, 1 or 2", layer="association")
+        sizes = (32,) if self.suite == 2 else (16,)
+        for name in ("encryption", "authentication", "dedicated", "broadcast", "master"):
+            object.__setattr__(self, name, _key(getattr(self, name), name, sizes))
+        for title in (self.system_title, self.server_title):
+            if title is not None and len(title) != 8:
+                raise LocalProtocolError(f"a system title has 8 octets, not {len(title)}", layer="association")
+        counter = self.invocation_counter
+        held = RisingCounter(counter) if isinstance(counter, int) else counter
+        object.__setattr__(self, "invocation_counter", held)
+        object.__setattr__(self, "counter", held)
+        object.__setattr__(self, "ek", self.encryption)
+        object.__setattr__(self, "broadcast_key", self.broadcast)
+        object.__setattr__(self, "ak", self.authentication or Secret(b""))
