@@ -85,7 +85,7 @@ def test_wrapper_session(capture: Any) -> None:
         except FrameError:
             broken += 1
         broken += len(buffer) > 0
-        assert len(ports) == 1
+        assert len(ports) <= 1
     assert (broken > 0) is (integrity["leftover"] > 0)
     assert found == integrity["apdu_tags"]
     assert sum(found.values()) == integrity["wpdus"]
