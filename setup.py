@@ -19,7 +19,8 @@ if mode not in ("auto", "require", "skip"):
 
 
 def compiler_works() -> bool:
-    from distutils import ccompiler, sysconfig as build_config  # setuptools brings its own where Python has none
+    from distutils import ccompiler  # setuptools brings its own where Python has none
+    from distutils import sysconfig as build_config
 
     try:
         with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 BEGIN, END = "/* cdef begin */", "/* cdef end */"
 
 if sys.platform == "win32":
-    compile_args, link_args = ["/O2", "/std:c11", "/W3"], []
+    compile_args, link_args = ["/O2", "/std:c11", "/Zc:preprocessor", "/W3"], []
 else:
     compile_args = ["-std=c11", "-O3", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wno-unused-parameter"]
     # The code that cffi generates, which is not ours to correct.

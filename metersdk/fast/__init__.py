@@ -24,8 +24,8 @@ if IMPL != "python":
 
 # The A-XDR names come from native_axdr and pure_axdr, in the same two branches.
 if IMPL == "c":
-    from metersdk.fast.native import bcc
+    from metersdk.fast.native import Reason, bcc, crc16, parity_add, parity_strip, scan_c1218, scan_hdlc, scan_iec
 else:
-    from metersdk.fast.pure import bcc
+    from metersdk.fast.pure import Reason, bcc, crc16, parity_add, parity_strip, scan_c1218, scan_hdlc, scan_iec
 
-__all__ = ["IMPL", "bcc"]
+__all__ = ["IMPL", "Reason", "bcc", "crc16", "parity_add", "parity_strip", "scan_c1218", "scan_hdlc", "scan_iec"]
