@@ -69,27 +69,37 @@ def vectors() -> Callable[[str], list[Vector]]:
 
 @pytest.fixture(scope="session")
 def corpus() -> Corpus:
+    """The captures; the test is skipped where they are missing."""
     if not (CORPUS / "index.json").exists():
         pytest.skip(f"no corpus of captures at {CORPUS}; set METERSDK_CORPUS")
     return Corpus(CORPUS)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A ``capture`` argument runs a test once for each capture of the groups named by ``@pytest.mark.captures(..)``."""
+    """``vector`` and ``capture`` run a test once for each entry named by the markers ``vectors`` and ``captures``."""
+    marker = metafunc.definition.get_closest_marker("vectors")
+    if marker is not None and "vector" in metafunc.fixturenames:
+        without = marker.kwargs.get("without", ())
+        found = [one for select in marker.args for one in load_vectors(select) if one.name not in without]
+        metafunc.parametrize("vector", found, ids=[one.name for one in found])
     marker = metafunc.definition.get_closest_marker("captures")
-    if marker is None or "capture" not in metafunc.fixturenames:
-        return
+    if marker is not None and "capture" in metafunc.fixturenames:
+        _parametrize_captures(metafunc, marker)
+
+
+def _parametrize_captures(metafunc: pytest.Metafunc, marker: pytest.Mark) -> None:
     if not (CORPUS / "index.json").exists():
         skip = pytest.mark.skip(reason=f"no corpus of captures at {CORPUS}; set METERSDK_CORPUS")
         metafunc.parametrize("capture", [pytest.param(None, marks=skip)])
         return
-    found = Corpus(CORPUS)
-    cases = [case for group in marker.args for case in found.cases(group)]
+    corpus = Corpus(CORPUS)
+    cases = [case for group in marker.args for case in corpus.cases(group)]
     metafunc.parametrize("capture", cases, ids=[case.name for case in cases])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "captures(*groups): run the test once for each capture of these corpus groups")
+    config.addinivalue_line("markers", "vectors(*topics_or_names, without=()): once for each of these vectors")
+    config.addinivalue_line("markers", "captures(*groups): once for each capture of these groups of the corpus")
 
 
 def pytest_report_header() -> str:
