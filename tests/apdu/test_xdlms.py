@@ -66,10 +66,10 @@ def test_any_flipped_octet_is_read_or_a_decode_error(vector: Any) -> None:
 
 def test_vectors_cover_every_apdu(vectors: Vectors) -> None:
     found = [one for topic in ("xDLMS", "SN", "GBT") for one in vectors(topic) if one.name not in BARE]
-    seen = {type(xdlms.decode(vector.raw)) for vector in (*found, *vectors("general_ciphering_C2"))}
-    services = set(xdlms.Service.__subclasses__())
-    assert services <= seen
-    assert len(seen) == len(services) + 13
+    seen = {type(xdlms.decode(vector.raw)).__name__ for vector in (*found, *vectors("general_ciphering_C2"))}
+    parts = {"AccessKind", "AccessSpecification", "ActionResult", "Apdu", "AttributeDescriptor", "DataAccessResult"}
+    parts |= {"Invoke", "Item", "LongInvoke", "MethodDescriptor", "Outcome", "Selection", "decode"}
+    assert seen == set(xdlms.__all__) - parts
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,13 @@ def test_vector_means(vectors: Vectors, name: str, expected: xdlms.Apdu) -> None
     assert xdlms.decode(vectors(name)[0].raw) == expected
 
 
-def test_two_blocks_sent_as_one_are_two_apdus(vectors: Vectors) -> None:
+def test_two_blocks_in_one_segment_are_two_apdus(vectors: Vectors) -> None:
+    """The vector is one TCP segment: the second block stands behind the head of its own WPDU."""
     raw = vectors("gbt_live_S_4300030003")[0].raw
     with pytest.raises(DecodeError) as caught:
         xdlms.decode(raw)
     end = caught.value.offset
-    first, second = xdlms.decode(raw[:end]), xdlms.decode(raw[end:])
+    first, second = xdlms.decode(raw[:end]), xdlms.decode(raw[end + 8 :])
     assert isinstance(first, xdlms.GeneralBlockTransfer) and isinstance(second, xdlms.GeneralBlockTransfer)
     assert (first.block, first.last, second.block, second.last) == (3, False, 4, True)
 
