@@ -394,7 +394,7 @@ def _action_answer(
     """Fetch the blocks of a long return value.
 
     Two readings of the standard are on the market: the joined blocks are the bare return value (two stacks), or the
-    result and the value as in an unblocked answer. Both are taken; no value can be read as both but an empty array.
+    result and the value as in an unblocked answer. Both are taken: nothing long enough to need blocks reads as both.
     """
     answer: xdlms.Service = first
     pieces: list[bytes] = []
