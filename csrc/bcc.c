@@ -1,7 +1,5 @@
-/* XOR of all octets, eight words at a time: wide enough for the compiler to use the widest registers it may. */
+/* XOR of all octets: plain loops, which compilers turn into the widest registers they may use. */
 #include "metersdk.h"
-
-#include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define WITH_AVX2 1
@@ -11,37 +9,12 @@
 #define INLINE static inline
 #endif
 
-#define LANES 16
-
 INLINE uint8_t xor_all(const uint8_t *data, size_t size)
 {
-    uint64_t lane[LANES] = {0};
-    while (size >= sizeof lane) {
-        uint64_t word[LANES];
-        memcpy(word, data, sizeof word);
-        for (size_t i = 0; i < LANES; i++)
-            lane[i] ^= word[i];
-        data += sizeof lane;
-        size -= sizeof lane;
-    }
-    for (size_t i = 1; i < LANES; i++)
-        lane[0] ^= lane[i];
-    while (size >= 8) {
-        uint64_t word;
-        memcpy(&word, data, 8);
-        lane[0] ^= word;
-        data += 8;
-        size -= 8;
-    }
-    uint64_t sum = lane[0];
-    sum ^= sum >> 32;
-    sum ^= sum >> 16;
-    sum ^= sum >> 8;
-    while (size > 0) {
-        sum ^= *data++;
-        size--;
-    }
-    return (uint8_t)sum;
+    uint8_t sum = 0;
+    for (size_t i = 0; i < size; i++)
+        sum ^= data[i];
+    return sum;
 }
 
 #if WITH_AVX2

@@ -16,6 +16,14 @@
 #define WITH_CLMUL 0
 #endif
 
+#ifdef __GNUC__
+#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE static __attribute__((noinline))
+#else
+#define INLINE static inline
+#define NOINLINE static
+#endif
+
 /* ---- tables ----------------------------------------------------------------------------------------------------- */
 
 /* A CRC is linear, so 256 entries follow from the eight for 1, 2, 4 .. 128. step[k][v] is the register that octet v
@@ -55,9 +63,8 @@ static const uint16_t step[16][256] = {
     TABLE(0x8E10, 0x1431, 0x2862, 0x50C4, 0xA188, 0x4B01, 0x9602, 0x2415),
 };
 
-static uint16_t crc16_table(const uint8_t *data, size_t size)
+static unsigned go_on_table(unsigned state, const uint8_t *data, size_t size)
 {
-    unsigned state = 0xFFFF;
     while (size >= 16) {
         unsigned next = (unsigned)step[15][data[0] ^ (state & 0xFF)] ^ step[14][data[1] ^ (state >> 8)];
         for (size_t i = 2; i < 16; i++)
@@ -70,7 +77,7 @@ static uint16_t crc16_table(const uint8_t *data, size_t size)
         state = state >> 8 ^ step[0][(state ^ *data++) & 0xFF];
         size--;
     }
-    return (uint16_t)(state ^ 0xFFFF);
+    return state;
 }
 
 /* ---- carry-less multiply ---------------------------------------------------------------------------------------- */
@@ -78,7 +85,7 @@ static uint16_t crc16_table(const uint8_t *data, size_t size)
 #if WITH_CLMUL
 
 #define CLMUL __attribute__((target("pclmul,ssse3,sse4.1")))
-#define CLMUL512 __attribute__((target("pclmul,ssse3,sse4.1,avx512f,vpclmulqdq")))
+#define CLMUL512 __attribute__((target("pclmul,ssse3,sse4.1,avx512f,avx512bw,avx512vbmi,vpclmulqdq")))
 
 #define POLYNOMIAL 0x10811                         /* all 17 bits, reflected */
 #define INVERSE ((int64_t)UINT64_C(0x859B040B1C581911)) /* 1 / POLYNOMIAL modulo x^64, from the low end */
@@ -121,10 +128,10 @@ static inline CLMUL uint64_t reduce64(uint64_t message)
     return (uint64_t)_mm_extract_epi64(_mm_clmulepi64_si128(q, _mm_cvtsi64_si128(POLYNOMIAL), 0x00), 1);
 }
 
-static inline CLMUL uint16_t finish(__m128i block)
+static inline CLMUL unsigned reduce128(__m128i message)
 {
-    uint64_t state = reduce64((uint64_t)_mm_cvtsi128_si64(block));
-    return (uint16_t)(reduce64((uint64_t)_mm_extract_epi64(block, 1) ^ state) ^ 0xFFFF);
+    uint64_t state = reduce64((uint64_t)_mm_cvtsi128_si64(message));
+    return (unsigned)reduce64((uint64_t)_mm_extract_epi64(message, 1) ^ state);
 }
 
 static inline uint64_t load64(const uint8_t *data)
@@ -134,32 +141,38 @@ static inline uint64_t load64(const uint8_t *data)
     return word;
 }
 
+static inline uint32_t load32(const uint8_t *data)
+{
+    uint32_t word;
+    memcpy(&word, data, 4);
+    return word;
+}
+
 /* Fewer than 16 octets: the header of a frame. Octets are put at the high end of a word, behind a prefix of zeros,
  * which changes nothing on a register of 0. */
-static CLMUL uint16_t crc16_short(const uint8_t *data, size_t size)
+static CLMUL unsigned go_on_short(unsigned state, const uint8_t *data, size_t size)
 {
-    uint64_t state = 0xFFFF;
     uint64_t rest = 0;
-    if (size == 0)
-        return 0;
     if (size >= 8) {
-        state = reduce64(load64(data) ^ state);
-        if (size == 8)
-            return (uint16_t)(state ^ 0xFFFF);
-        rest = load64(data + size - 8) >> (128 - 8 * size); /* the last octets but the first eight */
+        state = (unsigned)reduce64(load64(data) ^ state);
+        if (size > 8)
+            rest = load64(data + size - 8) >> (128 - 8 * size); /* the last octets but the first eight */
         size -= 8;
-    } else {
-        for (size_t i = 0; i < size; i++)
-            rest |= (uint64_t)data[i] << (8 * i);
+    } else if (size >= 4) {
+        rest = load32(data) | (uint64_t)load32(data + size - 4) << (8 * size - 32);
+    } else if (size > 0) {
+        rest = data[0] | (uint64_t)data[size >> 1] << (8 * (size >> 1)) | (uint64_t)data[size - 1] << (8 * size - 8);
     }
+    if (size == 0)
+        return state;
     /* With one octet left, half of the register lies beyond it and comes out as it is. */
-    return (uint16_t)(reduce64((rest ^ state) << (64 - 8 * size)) ^ (size == 1 ? state >> 8 : 0) ^ 0xFFFF);
+    return (unsigned)reduce64((rest ^ state) << (64 - 8 * size)) ^ (size == 1 ? state >> 8 : 0);
 }
 
 /* All of data, at least 16 octets, as 128 bits with the same remainder. */
-static inline CLMUL __m128i gather(const uint8_t *data, size_t size)
+static inline CLMUL __m128i gather(unsigned state, const uint8_t *data, size_t size)
 {
-    const __m128i initial = _mm_cvtsi32_si128(0xFFFF);
+    const __m128i initial = _mm_cvtsi32_si128((int)state);
     const __m128i by128 = load(move128);
     size_t odd = size & 15;
     __m128i sum = _mm_xor_si128(load(data), initial);
@@ -195,9 +208,9 @@ static inline CLMUL __m128i gather(const uint8_t *data, size_t size)
     return sum;
 }
 
-static CLMUL uint16_t crc16_clmul(const uint8_t *data, size_t size)
+static CLMUL unsigned go_on_clmul(unsigned state, const uint8_t *data, size_t size)
 {
-    return size < 16 ? crc16_short(data, size) : finish(gather(data, size));
+    return size < 16 ? go_on_short(state, data, size) : reduce128(gather(state, data, size));
 }
 
 static inline CLMUL512 __m512i move4(__m512i blocks, __m512i by, __m512i next)
@@ -212,22 +225,33 @@ static inline CLMUL512 __m512i all4(const uint64_t by[2])
     return _mm512_broadcast_i32x4(load(by));
 }
 
-static CLMUL512 uint16_t crc16_clmul512(const uint8_t *data, size_t size)
+static const uint8_t counting[64] = {
+    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+    32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
+};
+
+/* At least 128 octets. */
+static inline CLMUL512 unsigned go_on_blocks(unsigned state, const uint8_t *data, size_t size)
 {
-    if (size < 256)
-        return crc16_clmul(data, size);
     const __m512i by512 = all4(move512);
-    /* What does not fill 64 octets goes first, and stands at the end of a block of zeros. */
+    const __m512i initial = _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)state));
     size_t odd = size & 63;
-    if (odd > 0 && odd < 16)
-        odd += 64;
-    __m512i sum = _mm512_loadu_si512(data + odd);
-    if (odd == 0)
-        sum = _mm512_xor_si512(sum, _mm512_zextsi128_si512(_mm_cvtsi32_si128(0xFFFF)));
-    else
-        sum = move4(_mm512_inserti32x4(_mm512_setzero_si512(), gather(data, odd), 3), by512, sum);
-    data += odd + 64;
-    size -= odd + 64;
+    __m512i sum;
+    if (odd == 0) {
+        sum = _mm512_xor_si512(_mm512_loadu_si512(data), initial);
+    } else {
+        /* What does not fill 64 octets goes first, at the end of a block of zeros. The rotation that brings it there
+         * takes what an odd of 1 leaves over of the register to the head of the next block. */
+        const __m512i turn = _mm512_add_epi8(_mm512_loadu_si512(counting), _mm512_set1_epi8((char)odd));
+        const __mmask64 tail = ~UINT64_C(0) << (64 - odd);
+        __m512i first = _mm512_xor_si512(_mm512_maskz_loadu_epi8(~UINT64_C(0) >> (64 - odd), data), initial);
+        first = _mm512_permutexvar_epi8(turn, first);
+        sum = _mm512_xor_si512(_mm512_loadu_si512(data + odd), _mm512_maskz_mov_epi8(~tail, first));
+        sum = move4(_mm512_maskz_mov_epi8(tail, first), by512, sum);
+    }
+    odd = odd == 0 ? 64 : odd + 64;
+    data += odd;
+    size -= odd;
     if (size >= 448) {
         const __m512i by2048 = all4(move2048);
         __m512i a = sum;
@@ -250,7 +274,12 @@ static CLMUL512 uint16_t crc16_clmul512(const uint8_t *data, size_t size)
     last = _mm_xor_si128(last, move(_mm512_castsi512_si128(sum), load(move384)));
     last = _mm_xor_si128(last, move(_mm512_extracti32x4_epi32(sum, 1), load(move256)));
     last = _mm_xor_si128(last, move(_mm512_extracti32x4_epi32(sum, 2), load(move128)));
-    return finish(last);
+    return reduce128(last);
+}
+
+static CLMUL512 unsigned go_on_clmul512(unsigned state, const uint8_t *data, size_t size)
+{
+    return size < 128 ? go_on_clmul(state, data, size) : go_on_blocks(state, data, size);
 }
 
 /* ---- choice ----------------------------------------------------------------------------------------------------- */
@@ -264,8 +293,9 @@ static int ask_processor(void)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("pclmul") || !__builtin_cpu_supports("sse4.1") || !__builtin_cpu_supports("ssse3"))
         return MSDK_CRC16_TABLE;
-    /* cpu_supports("avx512f") also asks the system whether it saves the registers; VPCLMULQDQ is leaf 7, ECX bit 10. */
-    if (__builtin_cpu_supports("avx512f") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 10 & 1) != 0)
+    /* cpu_supports("avx512..") also asks whether the system saves the registers; VPCLMULQDQ is leaf 7, ECX bit 10. */
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vbmi") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 10 & 1) != 0)
         return MSDK_CRC16_CLMUL512;
     return MSDK_CRC16_CLMUL;
 }
@@ -291,16 +321,71 @@ static int best_path(void)
 
 #endif
 
-static uint16_t crc16_by(int path, const uint8_t *data, size_t size)
+static unsigned go_on(int path, unsigned state, const uint8_t *data, size_t size)
 {
+    switch (path) {
+#if WITH_CLMUL
+    case MSDK_CRC16_CLMUL512:
+        return go_on_clmul512(state, data, size);
+    case MSDK_CRC16_CLMUL:
+        return go_on_clmul(state, data, size);
+#endif
+    default:
+        return go_on_table(state, data, size);
+    }
+}
+
+/* ---- long buffers ----------------------------------------------------------------------------------------------- */
+
+/* The polynomial is x + 1 times a primitive one of degree 15, so x^32767 = 1: moving an octet by 32767 octets changes
+ * nothing. The stretches of a long buffer are first XORed into one, at the speed of memory. */
+#define PERIOD 32767
+#define LONG ((size_t)4 * PERIOD)
+
+INLINE void fold(uint8_t *restrict sum, const uint8_t *restrict data, size_t stretches)
+{
+    memcpy(sum, data, PERIOD);
+    data += PERIOD;
+    stretches--;
+    for (; stretches >= 4; stretches -= 4, data += LONG)
+        for (size_t i = 0; i < PERIOD; i++)
+            sum[i] ^= data[i] ^ data[i + PERIOD] ^ data[i + 2 * PERIOD] ^ data[i + 3 * PERIOD];
+    for (; stretches > 0; stretches--, data += PERIOD)
+        for (size_t i = 0; i < PERIOD; i++)
+            sum[i] ^= data[i];
+}
+
+static void fold_plain(uint8_t *sum, const uint8_t *data, size_t stretches)
+{
+    fold(sum, data, stretches);
+}
+
+#if WITH_CLMUL
+static CLMUL512 void fold_wide(uint8_t *sum, const uint8_t *data, size_t stretches)
+{
+    fold(sum, data, stretches);
+}
+#endif
+
+/* Kept out of its caller, whose frames are short and need no 32 KiB of stack. */
+NOINLINE unsigned go_on_long(int path, unsigned state, const uint8_t *data, size_t size)
+{
+    uint8_t sum[PERIOD];
+    size_t stretches = size / PERIOD;
 #if WITH_CLMUL
     if (path == MSDK_CRC16_CLMUL512)
-        return crc16_clmul512(data, size);
-    if (path == MSDK_CRC16_CLMUL)
-        return crc16_clmul(data, size);
+        fold_wide(sum, data, stretches);
+    else
 #endif
-    (void)path;
-    return crc16_table(data, size);
+        fold_plain(sum, data, stretches);
+    state = go_on(path, state, sum, PERIOD);
+    return go_on(path, state, data + stretches * PERIOD, size % PERIOD);
+}
+
+static uint16_t crc16_by(int path, const uint8_t *data, size_t size)
+{
+    unsigned state = size < LONG ? go_on(path, 0xFFFF, data, size) : go_on_long(path, 0xFFFF, data, size);
+    return (uint16_t)(state ^ 0xFFFF);
 }
 
 uint16_t msdk_crc16(const uint8_t *data, size_t size)

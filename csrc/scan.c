@@ -34,20 +34,33 @@ static int crc_right(const uint8_t *data, size_t size)
 #define FLAG 0x7E
 #define HDLC_SHORTEST 7 /* format 2, addresses 1 + 1, control 1, FCS 2 */
 
-/* Octets from the format field through the control field, `room` at most; 0 if the addresses do not end in time. An
- * address ends with the first octet whose bit 0 is set, and has four at most. */
-static size_t hdlc_header(const uint8_t *body, size_t room)
+/* Octets of the address at `address`, which ends with the first octet whose bit 0 is set; 0 if that is not one of the
+ * first four, or not within `room`. */
+static inline size_t hdlc_address(const uint8_t *address, size_t room)
 {
-    size_t at = 2;
-    for (int address = 0; address < 2; address++) {
-        size_t octets = 0;
-        do {
-            if (octets == 4 || at == room)
-                return 0;
-            octets++;
-        } while ((body[at++] & 1) == 0);
+    if (room >= 4) {
+        /* No branch on the length: both forms are common, and the processor would guess wrong half the time. */
+        unsigned one = address[0] & 1U;
+        unsigned two = one | (address[1] & 1U);
+        unsigned three = two | (address[2] & 1U);
+        unsigned four = three | (address[3] & 1U);
+        return (size_t)(four * (4 - one - two - three));
     }
-    return at < room ? at + 1 : 0;
+    for (size_t octets = 1; octets <= room; octets++)
+        if ((address[octets - 1] & 1) != 0)
+            return octets;
+    return 0;
+}
+
+/* Octets from the format field through the control field, `room` at most and at least two; 0 if the addresses do not
+ * end in time. */
+static inline size_t hdlc_header(const uint8_t *body, size_t room)
+{
+    size_t destination = hdlc_address(body + 2, room - 2);
+    size_t source = hdlc_address(body + 2 + destination, room - 2 - destination);
+    if (destination == 0 || source == 0 || 2 + destination + source == room)
+        return 0;
+    return 2 + destination + source + 1;
 }
 
 /* *length: in, the octets that remain, at least one; out, those of the candidate. */

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from metersdk import fast
 from metersdk.errors import LocalProtocolError
@@ -95,11 +95,11 @@ def scan(data: Capture, kind: str) -> FrameTable:
     """
     if kind not in _SCANS:
         raise LocalProtocolError(f"cannot scan for {kind!r}", layer="frame", hint=f"one of: {', '.join(_SCANS)}")
-    capture = data if isinstance(data, bytes) or _settled(data) else bytes(memoryview(data))
+    capture = data if _settled(data) else bytes(memoryview(data))
     return FrameTable(kind, *_SCANS[kind](capture), capture)
 
 
-def _settled(data: Capture) -> bool:
+def _settled(data: Capture) -> TypeGuard[bytes | memoryview | mmap]:
     """Nobody can write to it, and it is a plain run of octets."""
     with memoryview(data) as view:
         return view.readonly and view.c_contiguous and view.format == "B"
