@@ -1,0 +1,46 @@
+"""What a door hears while a dialog goes on: findings and pushes are kept, everything is passed on to ``progress``."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+
+from metersdk.effects import Push
+from metersdk.errors import Finding
+from metersdk.model.profile import Profile
+
+# A meter that pushes all day must not fill the memory of who only reads registers: the oldest go first.
+KEPT = 1000
+
+
+class Hearing:
+    """A listener for the drivers; ``findings`` and ``pushes`` hold the last ``KEPT`` of each."""
+
+    def __init__(self, progress: Callable[[object], object] | None = None) -> None:
+        self.findings: deque[Finding] = deque(maxlen=KEPT)
+        self.pushes: deque[Push] = deque(maxlen=KEPT)
+        self._progress = progress
+
+    def __call__(self, event: object) -> None:
+        if isinstance(event, Finding):
+            self.findings.append(event)
+        elif isinstance(event, Push):
+            self.pushes.append(event)
+        if self._progress is not None:
+            self._progress(event)
+
+    def profiles(self, events: Iterable[object]) -> Iterator[Profile]:
+        """The profile pieces among ``events``; the others are heard."""
+        for event in events:
+            if isinstance(event, Profile):
+                yield event
+            else:
+                self(event)
+
+    async def aprofiles(self, events: AsyncIterable[object]) -> AsyncIterator[Profile]:
+        """The same for asyncio."""
+        async for event in events:
+            if isinstance(event, Profile):
+                yield event
+            else:
+                self(event)

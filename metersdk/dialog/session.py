@@ -1,0 +1,355 @@
+"""What the doors ask of a meter, whatever it speaks; and the session that answers over DLMS/COSEM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from metersdk.apdu import axdr
+from metersdk.apdu.axdr import Data, Tag
+from metersdk.apdu.dataset import Readout
+from metersdk.apdu.results import DataAccessResult
+from metersdk.apdu.xdlms import AttributeDescriptor, Item
+from metersdk.dialog import dlms
+from metersdk.dialog.association import Association
+from metersdk.dialog.profile import iter_profile, read_profile
+from metersdk.dialog.timing import Timing, within
+from metersdk.effects import Dialog, Emit, Progress
+from metersdk.errors import DataAccessError, DecodeError, Finding, LocalProtocolError, MeterError
+from metersdk.model.clock import DateTime
+from metersdk.model.cosem.base import CosemObject
+from metersdk.model.cosem.kinds import DATE, DATE_TIME, TIME
+from metersdk.model.cosem.measurement import DataObject, DemandRegister, Register
+from metersdk.model.cosem.registry import class_name, make_object, model_for
+from metersdk.model.cosem.view import ObjectView
+from metersdk.model.identity import Identity
+from metersdk.model.obis import Obis
+from metersdk.model.profile import Profile
+from metersdk.model.quirks import Quirks
+from metersdk.model.reading import Reading
+from metersdk.model.span import Moment, moment, span
+
+T = TypeVar("T")
+Code = str | bytes | Obis
+
+CLOCK = Obis("0.0.1.0.0.255")
+LOGICAL_DEVICE_NAME = Obis("0.0.42.0.0.255")
+SERIAL_NUMBER = Obis("0.0.96.1.0.255")
+CURRENT_ASSOCIATION = Obis("0.0.40.0.0.255")
+LOAD_PROFILE_1 = Obis("1.0.99.1.0.255")
+
+Readable = DataObject | Register | DemandRegister
+# What `registers()` reads of each class: value, scaler and unit, status, capture time.
+_OF_A_READING: dict[int, tuple[int, ...]] = {1: (2,), 3: (2, 3), 4: (2, 3, 4, 5), 5: (3, 4, 5, 6)}
+_REGISTERS = (3, 4, 5)
+
+
+class Session(Protocol):
+    """One signed-on meter. Every method is a dialog, but for ``name`` and ``limited``."""
+
+    @property
+    def name(self) -> str:
+        """Protocol and peer in some words."""
+
+    def limited(self, dialog: Dialog[T]) -> Dialog[T]:
+        """``dialog`` under the total time that the caller allows one call."""
+
+    def identify(self) -> Dialog[Identity]: ...
+    def objects(self) -> Dialog[ObjectView]: ...
+    def clock(self) -> Dialog[DateTime]: ...
+    def set_clock(self, moment: datetime) -> Dialog[None]: ...
+    def get(self, class_id: int, obis: Code, attribute: int, *, raw: bool = False) -> Dialog[object]: ...
+    def set(self, class_id: int, obis: Code, attribute: int, value: object) -> Dialog[None]: ...
+    def action(self, class_id: int, obis: Code, method: int, parameter: Data | None = None) -> Dialog[object]: ...
+    def read(self, obis: Code) -> Dialog[Reading]: ...
+    def registers(self) -> Dialog[list[Reading]]: ...
+    def readout(self) -> Dialog[Readout]: ...
+    def get_profile(
+        self,
+        obis: Code | None,
+        start: Moment | None,
+        stop: Moment | None,
+        last: str | timedelta | None,
+        entries: tuple[int, int] | None,
+        columns: Sequence[str] | None,
+    ) -> Dialog[Profile]: ...
+    def iter_profile(
+        self,
+        obis: Code | None,
+        start: Moment | None,
+        stop: Moment | None,
+        last: str | timedelta | None,
+        entries: tuple[int, int] | None,
+        columns: Sequence[str] | None,
+    ) -> Dialog[object]: ...
+    def close(self) -> Dialog[None]: ...
+
+
+class DlmsSession:
+    """A meter over an open association.
+
+    Args:
+        association: open.
+        identity: what sign-on told; completed by ``identify``.
+        quirks: what is special about this meter.
+        timing: the caller's limits.
+        farewell: what ends the line's own protocol after the link is down; None where there is nothing to say.
+    """
+
+    def __init__(self, association: Association, identity: Identity, quirks: Quirks, timing: Timing) -> None:
+        self._association = association
+        self._identity = identity
+        self._identified = False
+        self._quirks = quirks
+        self._timing = timing
+        self._objects: ObjectView | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self._identity) or "dlms"
+
+    def limited(self, dialog: Dialog[T]) -> Dialog[T]:
+        return within(dialog, self._timing.total)
+
+    def identify(self) -> Dialog[Identity]:
+        """Logical device name, serial number and system title, as far as this client may read them."""
+        if not self._identified:
+            wanted = [_item(1, LOGICAL_DEVICE_NAME, 2), _item(1, SERIAL_NUMBER, 2)]
+            name, serial = [_text(each) for each in (yield from dlms.get_list(self._association, wanted))]
+            title = self._association.server_title
+            known = self._identity.model_dump()
+            told: dict[str, object] = {
+                "logical_device_name": name,
+                "serial_number": serial,
+                "system_title": title.hex() if title else None,
+                # Both begin with the FLAG id of the maker (Green Book 4.3.4; Blue Book 4.4.11.1).
+                "manufacturer": _flag(name) or _flag(title.decode("latin-1") if title else None),
+            }
+            self._identity = Identity(**{**told, **{key: value for key, value in known.items() if value is not None}})
+            self._identified = True
+        return self._identity
+
+    def objects(self) -> Dialog[ObjectView]:
+        if self._objects is None:
+            raw = yield from dlms.get(self._association, 15, CURRENT_ASSOCIATION.octets, 2)
+            self._objects = ObjectView.from_data(axdr.decode_all(raw))
+        return self._objects
+
+    def clock(self) -> Dialog[DateTime]:
+        raw = yield from dlms.get(self._association, 8, CLOCK.octets, 2)
+        return DATE_TIME.decode(axdr.decode_all(raw))
+
+    def set_clock(self, moment: datetime) -> Dialog[None]:
+        stamp = DateTime.from_datetime(moment)
+        yield from dlms.set_(self._association, 8, CLOCK.octets, 2, axdr.encode(DATE_TIME.encode(stamp)))
+
+    def get(self, class_id: int, obis: Code, attribute: int, *, raw: bool = False) -> Dialog[object]:
+        octets = yield from dlms.get(self._association, class_id, Obis.parse(obis).octets, attribute)
+        return octets if raw else _plain(class_id, attribute, axdr.decode_all(octets))
+
+    def set(self, class_id: int, obis: Code, attribute: int, value: object) -> Dialog[None]:
+        code = Obis.parse(obis).octets
+        if not isinstance(value, Data):
+            now = yield from dlms.get(self._association, class_id, code, attribute)
+            value = _like(axdr.decode_all(now), value)
+        yield from dlms.set_(self._association, class_id, code, attribute, axdr.encode(value))
+
+    def action(self, class_id: int, obis: Code, method: int, parameter: Data | None = None) -> Dialog[object]:
+        sent = None if parameter is None else axdr.encode(parameter)
+        raw = yield from dlms.action(self._association, class_id, Obis.parse(obis).octets, method, sent)
+        return None if raw is None else axdr.decode_all(raw).python()
+
+    def read(self, obis: Code) -> Dialog[Reading]:
+        """Most codes are registers: that is tried first, so that one reading does not cost a whole object list."""
+        code = Obis.parse(obis)
+        known = self._objects.find(code) if self._objects else make_object(3, 0, code)
+        try:
+            return (yield from self._reading(known, code))
+        except DataAccessError:
+            if self._objects is not None:
+                raise
+        view = yield from self.objects()
+        return (yield from self._reading(view.find(code), code))
+
+    def _reading(self, item: CosemObject | None, code: Obis) -> Dialog[Reading]:
+        if item is None:
+            raise LocalProtocolError(
+                f"this association of the meter has no object {code}", layer="data", hint="see `objects` for what it has"
+            )
+        if not isinstance(item, Readable):
+            raise LocalProtocolError(f"{code} is a {class_name(item.class_id)}, not a register", layer="data")
+        yield from self._fill([item])
+        return item.reading()
+
+    def registers(self) -> Dialog[list[Reading]]:
+        view = yield from self.objects()
+        items = [item for number in _REGISTERS for item in view.of_class(number) if isinstance(item, Readable)]
+        refused = yield from self._fill(items, strict=False)
+        return [item.reading() for item in items if item.logical_name not in refused]
+
+    def _fill(self, items: Sequence[CosemObject], *, strict: bool = True) -> Dialog[set[Obis]]:
+        """Read what a reading needs of each object; the codes of those whose value was refused."""
+        wanted = [(item, number) for item in items for number in _OF_A_READING[item.class_id]]
+        results = yield from dlms.get_list(
+            self._association, [_item(item.class_id, item.logical_name, number) for item, number in wanted]
+        )
+        refused: set[Obis] = set()
+        for done, ((item, number), result) in enumerate(zip(wanted, results, strict=True), 1):
+            what = f"{item.logical_name} attribute {number}"
+            if isinstance(result, bytes):
+                try:
+                    item.update(number, axdr.decode_all(result))
+                    continue
+                except DecodeError as error:
+                    if strict:
+                        raise
+                    reason = str(error)
+            else:
+                if strict and number == _OF_A_READING[item.class_id][0]:
+                    raise dlms.data_access_error(result, what)
+                reason = result.describe
+            if number == _OF_A_READING[item.class_id][0]:
+                refused.add(item.logical_name)
+            yield Emit(Finding("attribute-unread", f"{what}: {reason}", "data"))
+            yield Emit(Progress(done, len(wanted), "attributes"))
+        return refused
+
+    def readout(self) -> Dialog[Readout]:
+        """There is no data message over DLMS."""
+        raise LocalProtocolError(
+            "a readout is the data message of IEC 62056-21; this session speaks DLMS",
+            hint="use registers(), or connect(..., protocol='iec62056-21')",
+        )
+        yield
+
+    def get_profile(
+        self,
+        obis: Code | None,
+        start: Moment | None,
+        stop: Moment | None,
+        last: str | timedelta | None,
+        entries: tuple[int, int] | None,
+        columns: Sequence[str] | None,
+    ) -> Dialog[Profile]:
+        code = yield from self._profile_code(obis)
+        first, end = yield from self._window(start, stop, last, entries)
+        return (
+            yield from read_profile(
+                self._association,
+                code,
+                start=first,
+                stop=end,
+                entries=entries,
+                columns=None if columns is None else [Obis.parse(column) for column in columns],
+                quirks=self._quirks,
+            )
+        )
+
+    def iter_profile(
+        self,
+        obis: Code | None,
+        start: Moment | None,
+        stop: Moment | None,
+        last: str | timedelta | None,
+        entries: tuple[int, int] | None,
+        columns: Sequence[str] | None,
+    ) -> Dialog[object]:
+        code = yield from self._profile_code(obis)
+        first, end = yield from self._window(start, stop, last, entries)
+        yield from iter_profile(
+            self._association,
+            code,
+            start=first,
+            stop=end,
+            entries=entries,
+            columns=None if columns is None else [Obis.parse(column) for column in columns],
+            quirks=self._quirks,
+        )
+        return None
+
+    def _profile_code(self, obis: Code | None) -> Dialog[Obis]:
+        """The first load profile: 1.0.99.1.0.255 if the meter lists it, else its first profile of group C = 99."""
+        if obis is not None:
+            return Obis.parse(obis)
+        view = yield from self.objects()
+        profiles = [item.logical_name for item in view.of_class(7)]
+        if LOAD_PROFILE_1 in profiles:
+            return LOAD_PROFILE_1
+        loads = [code for code in profiles if code.c == 99 and code.a != 0]
+        if not loads:
+            raise LocalProtocolError(
+                "this association of the meter shows no load profile",
+                hint=f"name one of its profiles: {', '.join(map(str, profiles))}" if profiles else "try another client",
+            )
+        return loads[0]
+
+    def _window(
+        self,
+        start: Moment | None,
+        stop: Moment | None,
+        last: str | timedelta | None,
+        entries: tuple[int, int] | None,
+    ) -> Dialog[tuple[datetime | None, datetime | None]]:
+        given = (start is not None or stop is not None) + (last is not None) + (entries is not None)
+        if given > 1:
+            raise LocalProtocolError("give start and stop, or last, or entries")
+        if last is None:
+            return moment(start), moment(stop)
+        # The meter's own clock stamps its rows: a wrong clock must not move the window off them.
+        now = (yield from self.clock()).to_datetime(deviation_sign=self._quirks.deviation_sign)
+        return now - span(last), None
+
+    def close(self) -> Dialog[None]:
+        yield from self._association.release()
+
+
+def _item(class_id: int, code: Obis, attribute: int) -> Item:
+    return AttributeDescriptor(class_id, code.octets, attribute), None
+
+
+def _text(result: bytes | DataAccessResult) -> str | None:
+    if not isinstance(result, bytes):
+        return None
+    try:
+        value = axdr.decode_all(result).value
+    except DecodeError:
+        return None
+    if isinstance(value, bytes):
+        return value.decode("ascii") if value.isascii() and value.decode("ascii").isprintable() else value.hex()
+    return None if value is None or isinstance(value, tuple) else str(value)
+
+
+def _flag(text: str | None) -> str | None:
+    return text[:3] if text and len(text) >= 3 and text[:3].isascii() and text[:3].isalpha() else None
+
+
+def _plain(class_id: int, attribute: int, data: Data) -> object:
+    """Times as what they are where the class says so, though they travel as octet-strings; all else plain."""
+    row = model_for(class_id).table(0).get(attribute)
+    if data.tag is Tag.DATE_TIME or (row is not None and row.kind in (DATE_TIME, DATE, TIME)):
+        kind = DATE_TIME if row is None or row.kind not in (DATE_TIME, DATE, TIME) else row.kind
+        try:
+            decoded: object = kind.decode(data)
+        except MeterError:
+            return data.python()
+        return decoded
+    return data.python()
+
+
+def _like(now: Data, value: object) -> Data:
+    """``value`` with the type the attribute has now."""
+    if isinstance(value, DateTime):
+        value = value.to_octets()
+    if now.tag in (Tag.ARRAY, Tag.STRUCTURE, Tag.COMPACT_ARRAY, Tag.NULL_DATA):
+        raise LocalProtocolError(
+            f"the attribute holds {now.tag.standard_name}: give its value as Data", hint="metersdk.Data builds any type"
+        )
+    wanted = type(now.value)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise LocalProtocolError(f"the attribute holds {now.tag.standard_name}; {type(value).__name__} does not fit")
+    return Data(now.tag, value)  # type: ignore[arg-type]
+
+

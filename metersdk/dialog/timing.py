@@ -1,0 +1,72 @@
+"""How long the caller is ready to wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from metersdk.effects import Dialog, Effect, Now, Receive, Sleep
+from metersdk.errors import LocalProtocolError, NoAnswer
+
+T = TypeVar("T")
+
+# Seconds a dialog has to clean up once its time is over.
+GOODBYE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Limits of the caller, in seconds.
+
+    Attributes:
+        response: one answer may take that long in all, repeats included; the time its octets need on the line comes
+            on top. Radios and optical heads need 1 s and more.
+        total: one call may take that long in all; None: as long as the meter makes progress.
+    """
+
+    response: float = 5.0
+    total: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.response <= 0 or (self.total is not None and self.total <= 0):
+            raise LocalProtocolError("a time to wait is more than 0 seconds")
+
+
+def within(dialog: Dialog[T], seconds: float | None) -> Dialog[T]:
+    """``dialog``, given up with ``NoAnswer`` once ``seconds`` are over; it is told so, and has ``GOODBYE`` to clean up.
+
+    Raises:
+        NoAnswer: the total time is up.
+    """
+    if seconds is None:
+        return (yield from dialog)
+    now: float = yield Now()
+    deadline = now + seconds
+    told = False
+    try:
+        effect: Effect = next(dialog)
+        while True:
+            if isinstance(effect, Receive | Sleep):
+                now = yield Now()
+                if now >= deadline:
+                    late = NoAnswer(f"not done within {seconds:g} s", hint="allow more time, or read less at once")
+                    if told:
+                        dialog.close()
+                        raise late
+                    told, deadline = True, now + GOODBYE
+                    effect = dialog.throw(late)
+                    continue
+                effect = _shortened(effect, deadline - now)
+            try:
+                answer = yield effect
+            except BaseException as error:
+                effect = dialog.throw(error)
+            else:
+                effect = dialog.send(answer)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+
+
+def _shortened(effect: Receive | Sleep, left: float) -> Effect:
+    return Receive(min(effect.timeout, left)) if isinstance(effect, Receive) else Sleep(min(effect.seconds, left))

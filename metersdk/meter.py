@@ -1,0 +1,191 @@
+"""The blocking door: ``connect`` and ``Meter``. ``aio.py`` is the same for asyncio; every method is one line in both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from os import PathLike
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from metersdk.dialog.hearing import Hearing
+from metersdk.dialog.opening import AUTHENTICATIONS, SECURITIES, Plan, Timing, open_session
+from metersdk.port.address import parse_address
+from metersdk.port.drive import Listener, Port, iterate, run
+
+if TYPE_CHECKING:
+    from metersdk.apdu.axdr import Data
+    from metersdk.apdu.cipher import Keys, Secret
+    from metersdk.apdu.dataset import Readout
+    from metersdk.dialog.session import Session
+    from metersdk.effects import Dialog
+    from metersdk.model.clock import DateTime
+    from metersdk.model.cosem.view import ObjectView
+    from metersdk.model.identity import Identity
+    from metersdk.model.obis import Obis
+    from metersdk.model.profile import Profile
+    from metersdk.model.quirks import Quirks
+    from metersdk.model.reading import Reading
+
+T = TypeVar("T")
+Moment = datetime | date | str
+
+
+class Meter:
+    """One meter, connected. Made by ``connect``; a context manager; not for several threads at once.
+
+    Every method raises a ``MeterError`` (see ``metersdk.errors``) when it fails; the meter stays usable after a
+    ``ServiceError``. ``findings`` holds what was tolerated, ``pushes`` the APDUs that came unasked.
+    """
+
+    def __init__(self, port: Port, session: Session, hearing: Hearing) -> None:
+        self._port = port
+        self._session = session
+        self._hearing = hearing
+        self.findings = hearing.findings
+        self.pushes = hearing.pushes
+
+    def _run(self, dialog: Dialog[T]) -> T:
+        return run(self._session.limited(dialog), self._port, self._hearing)
+
+    def _pieces(self, dialog: Dialog[object]) -> Iterator[Profile]:
+        with iterate(dialog, self._port) as events:
+            yield from self._hearing.profiles(events)
+
+    @property
+    def identity(self) -> Identity:
+        """Manufacturer, model, serial number, protocols offered, negotiated speed."""
+        return self._run(self._session.identify())
+
+    @property
+    def objects(self) -> ObjectView:
+        """The association view: typed objects by OBIS code. Read once and kept."""
+        return self._run(self._session.objects())
+
+    @property
+    def clock(self) -> DateTime:
+        """The meter's clock, with deviation and status."""
+        return self._run(self._session.clock())
+
+    def set_clock(self, moment: datetime | None = None) -> None:
+        """Set the meter's clock; without ``moment`` to the time of this computer, in its zone."""
+        self._run(self._session.set_clock(moment or datetime.now().astimezone()))
+
+    def get(self, class_id: int, obis: str | bytes | Obis, attribute: int, *, raw: bool = False) -> object:
+        """One attribute as a plain Python value (date-times as ``DateTime``); ``raw=True`` gives its A-XDR octets."""
+        return self._run(self._session.get(class_id, obis, attribute, raw=raw))
+
+    def set(self, class_id: int, obis: str | bytes | Obis, attribute: int, value: object | Data) -> None:
+        """Write one attribute. A plain value takes the type the attribute has now; ``Data`` is sent as it is."""
+        self._run(self._session.set(class_id, obis, attribute, value))
+
+    def action(self, class_id: int, obis: str | bytes | Obis, method: int, parameter: Data | None = None) -> object:
+        """Invoke a method; its return value as a plain Python value, None if it has none."""
+        return self._run(self._session.action(class_id, obis, method, parameter))
+
+    def read(self, obis: str | bytes | Obis) -> Reading:
+        """One register: value, unit, time and status."""
+        return self._run(self._session.read(obis))
+
+    def registers(self) -> list[Reading]:
+        """All registers of the meter, read with as few requests as it allows."""
+        return self._run(self._session.registers())
+
+    def readout(self) -> Readout:
+        """The data message of IEC 62056-21 modes A to D as it was sent, parsed."""
+        return self._run(self._session.readout())
+
+    def get_profile(
+        self,
+        obis: str | bytes | Obis | None = None,
+        *,
+        start: Moment | None = None,
+        stop: Moment | None = None,
+        last: str | timedelta | None = None,
+        entries: tuple[int, int] | None = None,
+        columns: list[str] | None = None,
+    ) -> Profile:
+        """A profile as typed columns: whole, from ``start`` to ``stop``, the ``last`` ``"7d"``, or by ``entries``.
+
+        ``obis=None`` takes the first load profile the meter has. ``start`` and ``stop`` are inclusive; without a zone
+        they are the meter's local time. ``last`` counts back from the meter's own clock: ``"90m" "24h" "7d" "4w"``.
+        ``entries=(1, 96)`` counts from 1, inclusive; 0 as the second is the last one. ``columns`` are OBIS codes.
+        """
+        return self._run(self._session.get_profile(obis, start, stop, last, entries, columns))
+
+    def iter_profile(
+        self,
+        obis: str | bytes | Obis | None = None,
+        *,
+        start: Moment | None = None,
+        stop: Moment | None = None,
+        last: str | timedelta | None = None,
+        entries: tuple[int, int] | None = None,
+        columns: list[str] | None = None,
+    ) -> Iterator[Profile]:
+        """The same piece by piece while it arrives; memory stays bounded by one piece."""
+        return self._pieces(self._session.iter_profile(obis, start, stop, last, entries, columns))
+
+    def close(self) -> None:
+        """Release the association, disconnect the link, let go of the port. Never raises for a silent meter."""
+        try:
+            run(self._session.close(), self._port, self._hearing)
+        finally:
+            self._port.close()
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Meter {self._port.name}: {self._session.name}>"
+
+
+def connect(
+    target: str,
+    *,
+    protocol: Literal["auto", "iec62056-21", "dlms"] = "auto",
+    password: str | bytes | Secret | None = None,
+    authentication: AUTHENTICATIONS | None = None,
+    keys: Keys | None = None,
+    security: SECURITIES | None = None,
+    client: int = 16,
+    server: int = 1,
+    vendor: Quirks | None = None,
+    timing: Timing | None = None,
+    trace: str | PathLike[str] | None = None,
+    progress: Callable[[object], object] | None = None,
+) -> Meter:
+    """Open ``target``, sign on, associate; the meter is ready to be read.
+
+    Args:
+        target: a device (``/dev/ttyUSB0``, ``COM3``) or a URL: ``serial:// tcp://host:port udp:// rfc2217:// pty://
+            sim://NAME trace://FILE listen://:4059``. Its query keys are listed in docs/targets.md.
+        protocol: ``auto`` signs on at 300 Bd on a line (IEC 62056-21) and hands over to DLMS where the meter offers
+            mode E; on TCP and UDP it is ``dlms``.
+        password: for ``low`` and the ``high`` mechanisms but GMAC.
+        authentication: left out: ``low`` with a password, ``high-gmac`` with keys, else ``none``.
+        keys: encryption and authentication key, system title, invocation counter.
+        security: left out: ``authenticated-encrypted`` with keys, else ``none``.
+        client, server: service access points; 16 is the public client, 1 the management logical device.
+        vendor: switches for what is special about this meter.
+        timing: how long to wait.
+        trace: a file to record the session to; passwords and keys are masked.
+        progress: called with ``Progress``, ``State``, ``Finding`` and ``Push`` events while the meter is read.
+
+    Raises:
+        PortError: the target could not be opened.
+        NoAnswer: nobody answered.
+        AssociationRefused: the meter did not want this client.
+    """
+    address = parse_address(target)
+    plan = Plan.of(address, protocol, password, authentication, keys, security, client, server, vendor, timing)
+    hearing = Hearing(progress)
+    port = _open(target, plan, trace)
+    try:
+        session = run(open_session(plan), port, hearing)
+    except BaseException:
+        port.close()
+        raise
+    return Meter(port, session, hearing)

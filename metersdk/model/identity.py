@@ -1,0 +1,40 @@
+"""Who the meter is, as far as it has told."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Identity(BaseModel):
+    """What a meter says of itself while it is signed on to.
+
+    Attributes:
+        manufacturer: FLAG id, three letters (``"LGZ"``), from the identification, the system title or the device name.
+        model: identification text of IEC 62056-21 without manufacturer, speed and ``\\W`` sequences.
+        serial_number: meter serial number (0.0.96.1.0.255), or the device id of a readout (C.1, 0.0.0).
+        logical_device_name: COSEM logical device name (0.0.42.0.0.255).
+        system_title: DLMS system title in hex, 16 digits.
+        identification: the identification line as it was sent.
+        protocols: what the meter offers: ``"iec62056-21:A"`` to ``":D"``, ``"dlms:hdlc"``, ``"dlms:wrapper"``.
+        protocol: what this session speaks, one of ``protocols``.
+        baud: speed of the line after negotiation; None where there is no line.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    manufacturer: str | None = None
+    model: str | None = None
+    serial_number: str | None = None
+    logical_device_name: str | None = None
+    system_title: str | None = None
+    identification: str | None = None
+    protocols: tuple[str, ...] = ()
+    protocol: str = ""
+    baud: int | None = None
+
+    def __str__(self) -> str:
+        """``MSK METERSDK-R1, serial number 12345678, dlms:hdlc at 9600 Bd`` without what is unknown."""
+        name = " ".join(part for part in (self.manufacturer, self.model or self.logical_device_name) if part)
+        serial = f"serial number {self.serial_number}" if self.serial_number else ""
+        spoken = f"{self.protocol} at {self.baud} Bd" if self.baud else self.protocol
+        return ", ".join(part for part in (name, serial, spoken) if part)
