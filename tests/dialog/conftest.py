@@ -64,7 +64,7 @@ class TableDevice:
                 return data
             case 2:
                 return None
-            case 3:
+            case 3 if (class_id, obis, 2) in self.values:
                 return self.values[class_id, obis, 2]
         raise ActionError("no such method", result=4)
 
