@@ -54,10 +54,6 @@ class Exchange(Protocol):
     def overhead(self) -> int:
         """Octets that protection adds to an APDU at most; 0 on a plain association."""
 
-    @property
-    def findings(self) -> list[Finding]:
-        """What was tolerated."""
-
     def next_invoke(self) -> Invoke:
         """Invoke id and priority for a new request."""
 
@@ -141,7 +137,7 @@ def get_list(ex: Exchange, items: Sequence[Item]) -> Dialog[list[bytes | DataAcc
         try:
             results += (yield from _get_group(ex, group)) if len(group) > 1 else (yield from _get_singly(ex, group))
         except errors.ServiceError as refusal:
-            yield from _note(ex, "get-with-list-refused", f"GET with list refused ({refusal.message}); read one by one")
+            yield from _note("get-with-list-refused", f"GET with list refused ({refusal.message}); read one by one")
             results += yield from _get_singly(ex, group)
     return results
 
@@ -494,16 +490,14 @@ def _ask(ex: Exchange, request: xdlms.Service) -> Dialog[xdlms.Service]:
         if answer.invoke.id == request.invoke.id:
             return answer
         yield from _note(
-            ex, "late-answer", f"answer with invoke id {answer.invoke.id} dropped, {request.invoke.id} is awaited"
+            "late-answer", f"answer with invoke id {answer.invoke.id} dropped, {request.invoke.id} is awaited"
         )
         apdu = yield from ex.receive()
     raise LimitExceeded(f"{LATE_ANSWERS} answers in a row belong to other requests", layer="apdu")
 
 
-def _note(ex: Exchange, code: str, text: str) -> Dialog[None]:
-    finding = Finding(code, text, "apdu")
-    ex.findings.append(finding)
-    yield Emit(finding)
+def _note(code: str, text: str) -> Dialog[None]:
+    yield Emit(Finding(code, text, "apdu"))
 
 
 def _hand(on_block: OnBlock, raw: bytes) -> Dialog[None]:

@@ -78,7 +78,6 @@ class MemoryExchange:
         self.max_pdu_server = max_pdu
         self.max_pdu_client = max_pdu_client
         self.overhead = 0
-        self.findings: list[Finding] = []
         self.sent: list[bytes] = []
         self.queued: list[bytes] = []
         self._id = 0
@@ -121,6 +120,11 @@ class Rig:
                 return end.value
             assert isinstance(effect, Emit)
             self.events.append(effect.event)
+
+    @property
+    def findings(self) -> list[str]:
+        """The codes of the findings emitted so far."""
+        return [event.code for event in self.events if isinstance(event, Finding)]
 
     def against(self, handle: Handle) -> Rig:
         """Put something else in the place of the server."""
