@@ -176,6 +176,11 @@ class DataSetParser:
         self._begun = (0, 0)
         self._values: list[Value] = []
 
+    @property
+    def position(self) -> int:
+        """Offset in the block of the first character that belongs to no data set handed out yet."""
+        return self._begun[1] if self._values else self._offset
+
     def copy(self) -> DataSetParser:
         """A parser that goes on from here by itself: where a block must be read again, its first reading is dropped."""
         twin = DataSetParser(strict=self.strict)

@@ -33,6 +33,7 @@ PREAMBLE_LIMIT = 512
 
 _ADDRESS = re.compile(r"[0-9A-Za-z ]*")
 _IDENTIFICATION = re.compile(rb"/([A-Za-z0-9]{3})([!-~])([^!/\r\n]{0,%d})" % IDENTIFICATION_LIMIT)
+_HIGH = bytes(range(0x80, 0x100))
 _PRINTABLE = re.compile(rb"[ -~]*")
 
 
@@ -169,14 +170,14 @@ def parse_identification(line: bytes) -> Identification | None:
     return Identification(manufacturer, baud, tuple(options), rest, line[start:], tuple(found))
 
 
-def find_identification(text: bytes) -> tuple[Identification, int, int] | None:
-    """The first identification line in ``text`` as ``(identification, start, end)``; lines before it are noise."""
-    at = 0
+def find_identification(text: bytes, at: int = 0) -> tuple[Identification, int, int] | None:
+    """The first identification line from ``at`` on as ``(identification, start, end)``; lines before it are noise."""
     while (end := text.find(b"\n", at)) >= 0:
         line = text[at:end]
         # Noise may end in CR LF too; the line that counts is short, so look at its tail only.
         head = max(0, len(line) - 4 * IDENTIFICATION_LIMIT)
-        identification = parse_identification(line[head:].rstrip(b"\r"))
+        # NUL and DEL are what light makes; no identification holds them.
+        identification = parse_identification(line[head:].translate(None, b"\0\x7f\r"))
         if identification is not None:
             return identification, at + line.rindex(b"/"), end + 1
         at = end + 1
@@ -275,10 +276,15 @@ def find_command(text: bytes) -> tuple[bytes, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class BlockEnd:
-    """How a block ended. ``proved``: the BCC is right, is wrong, or (None) was not there to prove anything."""
+    """How a block ended.
+
+    ``partial``: by EOT, another block follows. ``proved``: its BCC is right, is wrong, or (None) proves nothing, for
+    STX or the BCC itself is missing; ``check`` is the BCC as it came.
+    """
 
     partial: bool
     proved: bool | None
+    check: int | None = None
 
 
 class _At(Enum):
@@ -321,7 +327,18 @@ class BlockScanner:
         return self._at is not _At.PREAMBLE
 
     def feed(self, data: bytes) -> tuple[bytes, int]:
-        """Take ``data``; returns the text in it and how many octets belong to the message (all, until ``end``)."""
+        """Take ``data``; returns the text in it and how many octets belong to the message (all, until ``end``).
+
+        NULs are left out of the text: light makes them, and the BCC does not see them.
+        """
+        text, used = self._feed(data)
+        if b"\0" in text:
+            if not any(finding.code == "nul" for finding in self.findings):
+                self._note("nul", "NULs amid the data")
+            text = text.replace(b"\0", b"")
+        return text, used
+
+    def _feed(self, data: bytes) -> tuple[bytes, int]:
         if self._at is _At.PREAMBLE:
             seen = self.preamble + data
             start = self._start(seen)
@@ -396,7 +413,7 @@ class BlockScanner:
                 accepted = {self._check}
                 if self._at is _At.LATE_MARK:
                     accepted.add(self._check ^ fast.bcc(b"!\r\n"))
-                self.end = BlockEnd(self._partial, octet in accepted if self.framed else None)
+                self.end = BlockEnd(self._partial, octet in accepted if self.framed else None, octet)
                 self._at = _At.DONE
                 return at + 1
         return len(data) if self._at is not _At.DONE else 0
@@ -452,17 +469,28 @@ def echo_of(sent: bytes, seen: bytes) -> tuple[str, int]:
     return ("partial", end) if matched * 2 >= len(sent) > 0 else ("none", 0)
 
 
-# What an 8N1 receiver makes of a slower sender of 7E1 characters, by the ratio of speeds (measured on a model).
-_SLOWER_2 = frozenset(b"\x18\x00\x98\x9e\x86\x1e")
-_SLOWER_4 = frozenset(b"\x00\x80\x78\xf8\x60\xe0\x18\x98\x1e\x9e\x86")
-# From 8 times on an octet holds one edge at most: ones follow zeros.
+# What an 8N1 receiver makes of a slower sender: it resynchronises at each falling edge, the start bit's remainder is
+# low, and each bit of the sender fills several of its own (confirmed with an ideal UART model).
+_SLOWER_2 = frozenset(a | b | c | d for a in (0, 0x06) for b in (0, 0x18) for c in (0, 0x60) for d in (0, 0x80))
+_SLOWER_4 = frozenset(b"\x00\x80\x78\xf8")
+# From 8 times on an octet holds one edge at most, in a real UART anywhere: ones follow zeros.
 _SLOWER_8 = frozenset(b"\x00\x80\xc0\xe0\xf0\xf8\xfc\xfe\xff")
 
 
 def looks_slower(octets: bytes, ratio: float) -> bool:
-    """True if ``octets`` read at ``ratio`` times the sender's speed can be nothing else: its data at a slower speed."""
-    wanted, known = (3, _SLOWER_8) if ratio >= 8 else (4, _SLOWER_4 if ratio >= 4 else _SLOWER_2)
-    return ratio >= 2 and len(octets) >= wanted and set(octets) <= known and 0 in octets
+    """True if ``octets``, read at ``ratio`` times the speed they were sent with, can be nothing else.
+
+    Three octets are enough from a ratio of 8 on, four for 4, six for 2.
+    """
+    if ratio >= 8:
+        return len(octets) >= 3 and set(octets) <= _SLOWER_8 and 0 in octets
+    wanted, known = (4, _SLOWER_4) if ratio >= 4 else (6, _SLOWER_2)
+    return ratio >= 2 and len(octets) >= wanted and set(octets) <= known
+
+
+def high_octets(octets: bytes) -> int:
+    """How many of ``octets`` have bit 7 set."""
+    return len(octets) - len(octets.translate(None, _HIGH))
 
 
 def line_format(octets: int, odd: int, high: int) -> str:

@@ -1,0 +1,692 @@
+"""The reader's side of IEC 62056-21: sign on in modes A to E, read out, hand over to HDLC, listen to a pusher.
+
+::
+
+    sign_on ─┬─ A  300 Bd, data follow ──────────────┐
+             ├─ B  the meter switches by itself ─────┼─ readout ── Readout
+             ├─ C  ACK 0 Z 0, then both switch ──────┘
+             └─ E  ACK 2 Z 2, then both switch ──────── hand_over ── HDLC on the same buffer
+    listen ──── D  the meter speaks first ──────────────────── Readout
+
+The UART runs 8N1 throughout; 7E1 is done in software unless the port does it. Every dialog ends within its total time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from metersdk.apdu.dataset import DataSet, DataSetParser, raise_error_message
+from metersdk.dialog.optical import OpticalLine, OpticalTiming, Parity
+from metersdk.effects import Dialog, Emit, Now, Progress, Send, SetLine, Sleep, State
+from metersdk.errors import (
+    Cancel,
+    ChecksumError,
+    Finding,
+    LimitExceeded,
+    LocalProtocolError,
+    MeterReportedError,
+    NoAnswer,
+    RemoteProtocolError,
+)
+from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.frame.iec62056_21 import (
+    ACK,
+    IDENTIFICATION_LIMIT,
+    INITIAL_BAUD,
+    NAK,
+    PREAMBLE_LIMIT,
+    SIGN_OFF,
+    SOH,
+    STX,
+    BlockEnd,
+    BlockScanner,
+    Identification,
+    OptionSelect,
+    Request,
+    check_address,
+    echo_of,
+    find_identification,
+    from_line,
+    high_octets,
+    line_format,
+    looks_slower,
+)
+
+Mode: TypeAlias = Literal["auto", "A", "B", "C", "E"]
+
+# A readout of this size takes 2.4 hours at 19200 Bd; what is longer does not end.
+TEXT_LIMIT = 16 << 20
+# A capture is worked through in pieces: partial blocks start over at each EOT, and must not copy it all each time.
+_PIECE = 4096
+# A block is asked for again three times at most (own choice; the standard names no number).
+REPEATS = 3
+# HDLC DISC from client 16 to server 1: ends a session that was left open, before a new one (IEC 62056-46).
+DISCONNECT = bytes.fromhex("7ea00703215303c77e")
+
+
+@dataclass(frozen=True, slots=True)
+class SignOn:
+    """How to sign on.
+
+    Attributes:
+        address: device address; none calls every meter.
+        mode: ``auto`` takes E where HDLC is offered, then what the identification says.
+        option: Y of the acknowledgement in mode C: 0 readout, 6 to 9 the manufacturer's.
+        start: opens the request; ``/#`` and others for some families.
+        wake_up: NULs and a pause before the request, for meters on battery.
+        retries: further requests after the first without an answer.
+        initial_baud: 300 but for meters that never switch.
+        max_baud: where the meter offers more, stay at 300 (another speed than the offered one is not allowed).
+        reserved_bauds: take 7, 8, 9 as 38400, 57600, 115200.
+        parity: ``software``, or ``hardware`` where the port or a gateway does 7E1.
+        checksum: ``add`` for meters whose BCC is a 7-bit sum (Energomera).
+        total: seconds the whole sign-on may take.
+    """
+
+    address: str = ""
+    mode: Mode = "auto"
+    option: str = "0"
+    start: str = "/?"
+    wake_up: bool = False
+    retries: int = 2
+    initial_baud: int = INITIAL_BAUD
+    max_baud: int | None = None
+    reserved_bauds: bool = False
+    parity: Parity = "software"
+    checksum: Literal["xor", "add"] = "xor"
+    timing: OpticalTiming = field(default_factory=OpticalTiming)
+    total: float = 60.0
+
+    def __post_init__(self) -> None:
+        check_address(self.address)
+        if self.mode not in ("auto", "A", "B", "C", "E"):
+            raise LocalProtocolError(f"{self.mode!r} is no mode to sign on in", hint="mode D is listened to: listen()")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOn:
+    """A meter that answered. ``identification`` is None where it sent its data at once.
+
+    ``baud`` is what the line runs at now; ``fell_back``: the meter missed the acknowledgement and goes on at 300 Bd.
+    """
+
+    mode: str
+    baud: int
+    identification: Identification | None
+    acknowledged: OptionSelect | None
+    fell_back: bool
+    settings: SignOn
+    line: OpticalLine = field(repr=False, compare=False)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(self.line.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Emitted when a block was damaged: the data sets emitted from this ``offset`` on are void, and come again."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """The data of one readout.
+
+    Attributes:
+        text: the data block as it came, 7-bit, without STX, ETX and BCC.
+        proved: every block's BCC was right; None where there was none to prove it (mode D, STX lost).
+        tail: what followed ``!``: a P1 CRC, or nothing.
+        complete: False where the data broke off (offline captures only; a dialog raises instead).
+    """
+
+    identification: Identification | None
+    data_sets: tuple[DataSet, ...]
+    text: bytes
+    proved: bool | None
+    tail: str = ""
+    complete: bool = True
+    findings: tuple[Finding, ...] = ()
+    baud: int = 0
+
+
+def sign_on(settings: SignOn, buffer: ReceiveBuffer | None = None) -> Dialog[SignedOn]:
+    """Request, identification, acknowledgement, change of speed; ready for ``readout`` or ``hand_over``.
+
+    When the data do not come at the speed agreed, it signs on again: the same speed with the switch at another moment,
+    then 300 Bd. A meter that missed the acknowledgement goes on at 300 Bd by itself; that is seen and followed.
+
+    Raises:
+        NoAnswer: no identification after all retries, or no data after all speeds.
+        MeterReportedError: the meter refused (SOH B0).
+    """
+    line = OpticalLine(buffer if buffer is not None else ReceiveBuffer(), settings.timing, settings.parity)
+    started: float = yield Now()
+    deadline = started + settings.total
+    for rung in range(3):
+        identification = yield from _identify(line, settings, deadline)
+        signed = yield from _select(line, settings, identification, rung, deadline)
+        if signed is not None:
+            return signed
+        line.note("no-data-at-speed", f"no readable data at {line.baud} Bd after the acknowledgement")
+    raise NoAnswer(
+        "the meter identified itself, but sent no readable data at any speed",
+        layer="line",
+        state="acknowledged",
+        retryable=True,
+        hint="try parity=hardware, or another moment to switch (timing.switch_margin)",
+    )
+
+
+def _identify(line: OpticalLine, settings: SignOn, deadline: float) -> Dialog[Identification | None]:
+    """Ask until the meter identifies itself; None if it sends its data at once."""
+    timing = settings.timing
+    request = Request(settings.address, settings.start).encode()
+    for attempt in range(settings.retries + 1):
+        yield from line.set_speed(settings.initial_baud)
+        if settings.wake_up:
+            yield from _wake_up(line)
+        yield from _quiet(line, timing.quiet_before, deadline)
+        yield Emit(State("sign-on", f"request {attempt + 1} of {settings.retries + 1}"))
+        yield from line.send(request)
+        sent: float = yield Now()
+        first_by = min(deadline, sent + timing.reply_max + timing.latency)
+        whole_by = min(deadline, first_by + (IDENTIFICATION_LIMIT + len(request)) * line.character())
+        while True:
+            seen = line.peek()
+            found = find_identification(seen)
+            if found is not None:
+                identification, start, end = found
+                _note_preamble(line, request, seen[:start])
+                line.take(end)
+                line.findings += identification.findings
+                yield Emit(State("identified", identification.raw.decode("latin-1")))
+                return identification
+            if b"(" in seen[seen.find(STX) + 1 :] and STX in seen:
+                line.note("no-identification", "the meter sent data without identifying itself")
+                return None
+            if len(line.buffer) > PREAMBLE_LIMIT:
+                line.take(len(line.buffer) - PREAMBLE_LIMIT)
+            _, echoed = echo_of(request, seen)
+            if not (yield from line.wait_until(whole_by if b"/" in seen[echoed:] else first_by)):
+                break
+        if seen:
+            line.note("unreadable-answer", f"{len(seen)} octets that hold no identification")
+        now: float = yield Now()
+        if now >= deadline:
+            break
+    raise _no_identification(line, request)
+
+
+def _no_identification(line: OpticalLine, request: bytes) -> NoAnswer:
+    seen = line.peek()
+    kind, length = echo_of(request, seen)
+    if kind != "none" and len(seen) <= length:
+        hint = (
+            "only our own echo came back: the meter is silent; check its address, whether it sleeps (wake_up), its port"
+        )
+    elif seen:
+        hint = "octets came, but no identification: speed, parity, or light on the probe"
+    else:
+        hint = ""
+    return NoAnswer(
+        "the meter does not identify itself", layer="line", data=seen, state="sign-on", retryable=True, hint=hint
+    )
+
+
+def _note_preamble(line: OpticalLine, sent: bytes, seen: bytes) -> None:
+    """Tell the echo from noise in what came before the answer."""
+    kind, length = echo_of(sent, seen.lstrip(b"\0"))
+    if kind != "none":
+        line.echo = kind
+        line.note(f"echo-{kind}", "the probe returns what it sends")
+    rest = seen.lstrip(b"\0")[length:].strip(b"\0\r\n")
+    if rest:
+        line.note("noise", f"{len(rest)} octets of noise before the answer")
+
+
+def _wake_up(line: OpticalLine) -> Dialog[None]:
+    """Annex B.1: NULs without gaps for 2.1 to 2.3 s, then 1.5 to 1.7 s of silence."""
+    count = round(line.timing.wake_up / line.character())
+    yield Send(bytes(count))
+    yield Sleep(line.timing.wake_up_pause)
+
+
+def _quiet(line: OpticalLine, silence: float, deadline: float) -> Dialog[None]:
+    """What lies there before a request belongs to no answer; some meters want silence before it, too."""
+    if silence:
+        yield from line.flush(silence, deadline)
+    else:
+        yield from line.wait(0.0)
+        line.take()
+
+
+def _select(
+    line: OpticalLine, settings: SignOn, identification: Identification | None, rung: int, deadline: float
+) -> Dialog[SignedOn | None]:
+    """Acknowledge and change the speed as the mode wants it; None if no data came at that speed."""
+
+    def signed(mode: str, select: OptionSelect | None = None, *, fell_back: bool = False) -> SignedOn:
+        return SignedOn(mode, line.baud, identification, select, fell_back, settings, line)
+
+    if identification is None:
+        return signed("A")
+    mode = identification.mode if settings.mode == "auto" else settings.mode
+    if mode == "A":
+        return signed("A")
+    if mode == "B":
+        baud = identification.baud(reserved=settings.reserved_bauds)
+        if baud is None:
+            line.note("baud-reserved", f"speed {identification.baud_character!r} is reserved: staying at 300 Bd")
+        # The meter switches within tr after its last character, without being told.
+        yield from line.set_speed(baud or line.baud)
+        followed = yield from _follow(line, b"", deadline)
+        return signed("B", fell_back=followed == "slow") if followed else None
+    if mode == "E" and not identification.offers_hdlc:
+        line.note("hdlc-not-offered", "mode E was asked for, and the meter does not offer it")
+    character, baud = _speed(line, settings, identification, rung)
+    fast = identification.is_fast
+    # tr binds the reader, too.
+    yield Sleep(settings.timing.reaction(fast))
+    select = OptionSelect("2", character, "2") if mode == "E" else OptionSelect("0", character, settings.option)
+    written = yield from line.send(select.encode())
+    if baud != line.baud:
+        margin = settings.timing.margins(fast)[min(rung, 1)]
+        yield from _switch(line, baud, written + len(select.encode()) * line.character() + margin)
+    yield Emit(State("speed", f"mode {mode} at {line.baud} Bd"))
+    if mode == "E":
+        return signed("E", select)
+    followed = yield from _follow(line, select.encode(), deadline)
+    return signed("C", select, fell_back=followed == "slow") if followed else None
+
+
+def _speed(line: OpticalLine, settings: SignOn, identification: Identification, rung: int) -> tuple[str, int]:
+    """Z of the acknowledgement, and its speed: the offered one or 0, never another (6.3.14)."""
+    baud = identification.baud(reserved=settings.reserved_bauds) if identification.mode in "CE" else None
+    if baud is None:
+        text = f"speed {identification.baud_character!r} is not one of mode C: staying at 300 Bd"
+        line.note("baud-reserved", text, "reserved_bauds takes 7, 8, 9 as 38400, 57600, 115200")
+    elif rung < 2 and (settings.max_baud is None or baud <= settings.max_baud):
+        return identification.baud_character, baud
+    return "0", settings.initial_baud
+
+
+def _switch(line: OpticalLine, baud: int, moment: float) -> Dialog[None]:
+    """Change the speed at ``moment``, or at once if it has passed; what comes until then is kept (an echo)."""
+    while (yield from line.wait_until(moment)):
+        pass
+    yield from line.set_speed(baud)
+
+
+def _follow(line: OpticalLine, sent: bytes, deadline: float) -> Dialog[str]:
+    """Wait for the first readable characters: ``"data"``, ``"slow"`` once 300 Bd were seen and taken, ``""`` if none.
+
+    A meter that missed the acknowledgement goes on at 300 Bd after tt (6.4.2): read at a higher speed that is nothing
+    but 00 and the like, which is certain after three or four octets.
+    """
+    timing = line.timing
+    now: float = yield Now()
+    # One character at 300 Bd more: tt ends with its first start bit.
+    limit = min(deadline, now + timing.reply_max + timing.latency + 0.3)
+    while True:
+        seen = line.peek()
+        _, length = echo_of(sent, seen)
+        answer = seen[length:]
+        if STX in answer or SOH in answer or _holds_data(answer):
+            _note_preamble(line, sent, seen[: length + max(0, answer.find(STX))])
+            return "data"
+        if answer.startswith(bytes((NAK,))):
+            line.note("nak", "the meter answered the acknowledgement with NAK")
+            line.take()
+            return ""
+        octets, ratio = bytes(line.buffer.view())[length:], line.baud / INITIAL_BAUD
+        # The first octet may have been hit by the change of speed.
+        if looks_slower(octets, ratio) or looks_slower(octets[1:], ratio):
+            text = f"the meter missed the acknowledgement, and goes on at {INITIAL_BAUD} Bd"
+            line.note("acknowledgement-lost", text, "a later switch may help: timing.switch_margin")
+            line.buffer.clear()
+            yield from line.set_speed(INITIAL_BAUD)
+            yield Emit(State("speed", text))
+            return "slow"
+        if len(line.buffer) > PREAMBLE_LIMIT or not (yield from line.wait_until(limit)):
+            line.take()
+            return ""
+
+
+def _holds_data(text: bytes) -> bool:
+    opening = text.find(b"(")
+    return opening >= 0 and text.find(b"\n", opening) >= 0
+
+
+class _Collected:
+    """What a readout has brought home so far, and how to go back to the last proved block."""
+
+    def __init__(self, keep: bool) -> None:
+        self.keep = keep
+        self.parser = DataSetParser()
+        self.sets: list[DataSet] = []
+        self.pieces: list[bytes] = []
+        self.octets = 0
+        # The first two sets of all, kept or not: a lone one may be an error message.
+        self.head: list[DataSet] = []
+        self._proved: tuple[DataSetParser, int, int, list[DataSet]] = self._state()
+
+    def _state(self) -> tuple[DataSetParser, int, int, list[DataSet]]:
+        return self.parser.copy(), len(self.sets), len(self.pieces), self.head.copy()
+
+    def add(self, text: bytes) -> list[DataSet]:
+        self.octets += len(text)
+        if self.octets > TEXT_LIMIT:
+            raise LimitExceeded(f"a readout of more than {TEXT_LIMIT} octets", layer="data", offset=TEXT_LIMIT)
+        if self.keep:
+            self.pieces.append(text)
+        return self.took(self.parser.feed(text))
+
+    def took(self, sets: list[DataSet]) -> list[DataSet]:
+        if len(self.head) < 2:
+            self.head += sets[: 2 - len(self.head)]
+        if self.keep:
+            self.sets += sets
+        return sets
+
+    def prove(self) -> None:
+        self._proved = self._state()
+
+    def withdraw(self) -> Withdrawn:
+        parser, sets, pieces, self.head = self._proved
+        self.parser = parser.copy()
+        del self.sets[sets:], self.pieces[pieces:]
+        return Withdrawn(self.parser.position)
+
+
+def readout(signed: SignedOn, *, total: float = 900.0, keep: bool = True) -> Dialog[Readout]:
+    """Take the data block of a meter that signed on in mode A, B or C.
+
+    Emits each ``DataSet`` as it arrives, ``Progress`` in octets, and ``Withdrawn`` where a damaged block is asked for
+    again. ``keep=False`` leaves data sets and text to the listener, so that memory stays bounded for any size.
+    At 300 Bd 25 kB take the 900 s of ``total``.
+
+    Raises:
+        ChecksumError: a block stayed damaged after three repeats.
+        NoAnswer: silence, or not whole after ``total`` seconds.
+        MeterReportedError: an error message, or SOH B0.
+        LimitExceeded: more than ``TEXT_LIMIT``, or a data set without end.
+    """
+    if signed.mode == "E":
+        raise LocalProtocolError("signed on for HDLC: there is no readout", hint="SignOn(mode='C')")
+    line = signed.line
+    now: float = yield Now()
+    try:
+        return (yield from _blocks(signed, now + total, _Collected(keep)))
+    except (Cancel, RemoteProtocolError, NoAnswer):
+        yield from sign_off(signed)
+        line.buffer.clear()
+        raise
+
+
+def _blocks(signed: SignedOn, deadline: float, home: _Collected) -> Dialog[Readout]:
+    line = signed.line
+    failures = 0
+    proved: bool | None = True
+    while True:
+        scanner = BlockScanner(add=signed.settings.checksum == "add")
+        whole = yield from _block(line, scanner, deadline, home)
+        if SIGN_OFF in scanner.preamble:
+            raise MeterReportedError("the meter signed off instead of answering", code="B0", layer="data")
+        end = scanner.end
+        if whole and end is not None and _trusted(signed, scanner, line):
+            line.findings += scanner.findings + line.tally.findings()
+            proved = None if end.proved is None else proved
+            if not end.partial:
+                break
+            failures = 0
+            home.prove()
+            yield from line.send(bytes((ACK,)))
+            continue
+        failures += 1
+        if failures > REPEATS:
+            raise _given_up(line, scanner)
+        line.findings += line.tally.findings()
+        line.note("block-repeated", f"a damaged block is asked for again, {failures} of {REPEATS}")
+        yield Emit(home.withdraw())
+        yield from line.flush(line.timing.flush_silence, deadline)
+        yield from line.send(bytes((NAK,)))
+    for data_set in home.took(home.parser.finish()):
+        yield Emit(data_set)
+    raise_error_message(home.head)
+    findings = (*line.findings, *home.parser.findings)
+    text = b"".join(home.pieces)
+    tail = home.parser.tail.strip("\r\n")
+    return Readout(signed.identification, tuple(home.sets), text, proved, tail, True, findings, line.baud)
+
+
+def _block(line: OpticalLine, scanner: BlockScanner, deadline: float, home: _Collected) -> Dialog[bool]:
+    """One block; False if it did not come whole.
+
+    Raises:
+        NoAnswer: the total time is up.
+    """
+    timing = line.timing
+    line.tally = type(line.tally)()
+    now: float = yield Now()
+    start_by = now + timing.reply_max + timing.latency
+    while scanner.end is None:
+        if not len(line.buffer):
+            now = yield Now()
+            if now >= deadline:
+                raise NoAnswer("the readout did not end in time", layer="line", state="readout")
+            patience = timing.octet_gap + timing.latency if scanner.started else start_by - now
+            if patience <= 0 or not (yield from line.wait(min(patience, deadline - now))):
+                now = yield Now()
+                if now < deadline:
+                    return scanner.finish() is not None
+                continue
+        text, used = scanner.feed(line.peek())
+        # Only what belongs to the block is taken; the rest may be another protocol's.
+        line.take(used)
+        for data_set in home.add(text):
+            yield Emit(data_set)
+        yield Emit(Progress(home.octets, None, "octets"))
+    return True
+
+
+def _trusted(signed: SignedOn, scanner: BlockScanner, line: OpticalLine) -> bool:
+    """Whether a whole block may be believed."""
+    end = scanner.end
+    if end is None or end.proved is False:
+        return False
+    if end.proved:
+        # The BCC is even parity by column. One wrong parity bit and a right BCC: the parity bit itself was hit. Two
+        # may be one column hit twice, which the BCC cannot see.
+        return line.tally.errors < 2
+    # STX lost where the meter does send it: most likely we switched late, and the first line is cut.
+    return scanner.framed or signed.mode != "C" or end.check is None
+
+
+def _given_up(line: OpticalLine, scanner: BlockScanner) -> NoAnswer | ChecksumError:
+    if not scanner.started:
+        return NoAnswer(
+            "no data after the sign-on", layer="line", state="readout", data=scanner.preamble, retryable=True
+        )
+    return ChecksumError(
+        f"a block is damaged after {REPEATS} repeats", layer="frame", offset=line.position, retryable=True
+    )
+
+
+def sign_off(signed: SignedOn) -> Dialog[None]:
+    """``SOH B0 ETX BCC``: end the session at the present speed."""
+    yield from signed.line.send(SIGN_OFF)
+
+
+def hand_over(signed: SignedOn) -> Dialog[None]:
+    """Mode E: leave the line at the speed agreed for HDLC, with what has come of it in the shared buffer.
+
+    The meter may repeat ``ACK 2 Z 2``, and the probe may return ours: both are taken off the buffer. Returns as soon
+    as something else comes, or after the time in which the meter may speak.
+    """
+    if signed.mode != "E" or signed.acknowledged is None:
+        raise LocalProtocolError("not signed on for HDLC", hint="SignOn(mode='E')")
+    line, select = signed.line, signed.acknowledged.encode()
+    fast = signed.identification is not None and signed.identification.is_fast
+    reaction = line.timing.reaction(fast)
+    now: float = yield Now()
+    limit = now + reaction + len(select) * line.character() + 0.1 + line.timing.latency
+    while True:
+        seen = line.peek()
+        start = seen.find(select)
+        if start >= 0:
+            line.take(start + len(select))
+            line.note("acknowledgement-repeated", "ACK 2 Z 2 came back, from the meter or the probe")
+            continue
+        if _is_partial_echo(seen, select):
+            line.take()
+            line.note("echo-partial", "the probe returns what it sends, with octets missing")
+        if 0x7E in line.buffer.view():
+            return
+        if not (yield from line.wait_until(limit)):
+            break
+    # tr binds the reader, too; it has passed if nothing came.
+    if seen:
+        yield Sleep(reaction)
+
+
+def _is_partial_echo(seen: bytes, sent: bytes) -> bool:
+    kind, length = echo_of(sent, seen)
+    return kind == "partial" and length == len(seen) and seen.endswith(b"\n")
+
+
+def fall_back(signed: SignedOn) -> Dialog[SignedOn]:
+    """Mode E without HDLC after it: the meter missed the acknowledgement; take its readout at 300 Bd."""
+    line = signed.line
+    yield from line.set_speed(INITIAL_BAUD)
+    line.note("acknowledgement-lost", "no HDLC after mode E: the meter goes on at 300 Bd")
+    return SignedOn("C", INITIAL_BAUD, signed.identification, None, True, signed.settings, line)
+
+
+def listen(
+    *,
+    baud: int = 2400,
+    parity: Parity = "software",
+    timing: OpticalTiming | None = None,
+    total: float = 60.0,
+    buffer: ReceiveBuffer | None = None,
+) -> Dialog[Readout]:
+    """Mode D: the meter speaks by itself. The first telegram that is whole; joining amid one costs that one.
+
+    ``/XXXZ identification CR LF CR LF data ! CR LF`` without STX, ETX and BCC. Call it again with the same buffer for
+    the next one.
+
+    Raises:
+        NoAnswer: no whole telegram within ``total`` seconds.
+        LimitExceeded: a telegram without end.
+    """
+    timing = timing or OpticalTiming()
+    line = OpticalLine(buffer if buffer is not None else ReceiveBuffer(), timing, parity)
+    yield from line.set_speed(baud)
+    started: float = yield Now()
+    deadline = started + total
+    while True:
+        found = find_identification(line.peek())
+        if found is None:
+            if len(line.buffer) > PREAMBLE_LIMIT:
+                line.take(len(line.buffer) - PREAMBLE_LIMIT)
+            if not (yield from line.wait_until(deadline)):
+                hint = "check the speed: 2400 by the standard, 9600 by many meters" if len(line.buffer) else ""
+                raise NoAnswer("no telegram", layer="line", state="listening", data=line.peek(), hint=hint)
+            continue
+        identification, start, end = found
+        if start:
+            line.note("joined-amid", f"{start} octets before the first whole telegram")
+        line.tally = type(line.tally)()
+        line.take(end)
+        yield Emit(State("identified", identification.raw.decode("latin-1")))
+        home = _Collected(True)
+        scanner = BlockScanner(open_ended=True)
+        if (yield from _block(line, scanner, deadline, home)):
+            for data_set in home.took(home.parser.finish()):
+                yield Emit(data_set)
+            findings = (*line.findings, *identification.findings, *line.tally.findings(), *home.parser.findings)
+            tail = home.parser.tail.strip("\r\n")
+            sets, text = tuple(home.sets), b"".join(home.pieces)
+            return Readout(identification, sets, text, None, tail, True, findings, baud)
+        line.note("telegram-broken", "a telegram broke off")
+        yield Emit(Withdrawn(0))
+
+
+def recover(
+    settings: SignOn, *, last_baud: int = INITIAL_BAUD, disconnect: bytes = DISCONNECT, wait_out: bool = False
+) -> Dialog[None]:
+    """Get a meter out of a session that was left open: its reader crashed, or the cable was pulled.
+
+    Listens for 1 s, then sends B0 and an HDLC DISC at the last speed and B0 at 300 Bd; none of them is answered by a
+    meter that is idle. ``wait_out``: wait for the meter's own inactivity time, 120 s, as the last resort.
+    """
+    line = OpticalLine(ReceiveBuffer(), settings.timing, settings.parity)
+    now: float = yield Now()
+    yield from line.set_speed(last_baud)
+    yield from line.flush(1.0, now + settings.total)
+    yield from line.send(SIGN_OFF)
+    if last_baud != INITIAL_BAUD:
+        yield Sleep(settings.timing.reaction_min)
+        yield Send(disconnect)
+        yield Sleep(settings.timing.reaction_min)
+        yield from line.set_speed(INITIAL_BAUD)
+        yield from line.send(SIGN_OFF)
+    yield Sleep(settings.timing.inactivity_max if wait_out else settings.timing.reaction_max)
+    yield SetLine(settings.initial_baud)
+
+
+def decode(capture: bytes, *, strict: bool = False) -> tuple[Readout, ...]:
+    """Every readout in a capture of what a meter sent, in any of the modes A to D; parity bits are taken off.
+
+    A capture may start amid a readout. ``strict`` raises where the grammar of the data sets is broken.
+
+    Raises:
+        DecodeError: ``strict``, and the grammar is broken.
+        LimitExceeded: a data set without end.
+    """
+    text, odd = from_line(capture)
+    high = high_octets(capture)
+    if not high or line_format(len(capture), len(odd), high) != "7E1":
+        text = capture
+    segments: list[tuple[Identification | None, int, int]] = []
+    identification, begun = None, 0
+    while (found := find_identification(text, begun)) is not None:
+        segments.append((identification, begun, found[1]))
+        identification, begun = found[0], found[2]
+    segments.append((identification, begun, len(text)))
+    readouts = (_decode_one(who, text[start:stop], strict) for who, start, stop in segments)
+    return tuple(one for one in readouts if one is not None)
+
+
+def _decode_one(identification: Identification | None, text: bytes, strict: bool) -> Readout | None:
+    scanner, parser = BlockScanner(), DataSetParser(strict=strict)
+    sets: list[DataSet] = []
+    pieces: list[bytes] = []
+    ends: list[BlockEnd | None] = []
+    findings: list[Finding] = [*identification.findings] if identification else []
+    at = 0
+    while at < len(text) and (not ends or scanner.end is None):
+        piece, used = scanner.feed(text[at : at + _PIECE])
+        at += used
+        pieces.append(piece)
+        sets += parser.feed(piece)
+        if scanner.end is not None:
+            ends.append(scanner.end)
+            findings += scanner.findings
+            if scanner.end.partial:
+                scanner = BlockScanner()
+    if scanner.end is None and (scanner.started or not ends):
+        ends.append(scanner.finish())
+        findings += scanner.findings
+    sets += parser.finish()
+    if not sets and (identification is None or not (pieces and any(pieces))):
+        return None
+    proofs = [end.proved if end else None for end in ends]
+    proved = False if False in proofs else None if None in proofs else True
+    last = ends[-1]
+    complete = last is not None and not last.partial
+    tail = parser.tail.strip("\r\n")
+    return Readout(identification, tuple(sets), b"".join(pieces), proved, tail, complete, (*findings, *parser.findings))
