@@ -53,6 +53,12 @@ _HEADER_SIZE = 5
 Envelope = Literal["service", "general", "ciphering"]
 
 
+def overhead(envelope: Envelope) -> int:
+    """Octets that protection adds to an APDU at most: tag, length, SC, counter, authentication tag, and the header."""
+    header = {"service": 0, "general": 9, "ciphering": 23}[envelope]
+    return 1 + 3 + _HEADER_SIZE + TAG_SIZE + header
+
+
 # --- AES-GCM ----------------------------------------------------------------------------------------------------------
 #
 # DLMS cuts the tag to 12 octets, which the one-shot AESGCM of `cryptography` cannot check. Two one-shot *encryptions*
@@ -211,6 +217,16 @@ class Opened:
     dedicated: bool
 
 
+class CounterReplayed(SecurityError):
+    """The peer used an invocation counter that is not above ``last``, the last one accepted from it."""
+
+    default_hint = "another reader may be talking to the meter; associate again"
+
+    def __init__(self, message: str, *, last: int, data: bytes = b"") -> None:
+        super().__init__(message, layer="association", data=data)
+        self.last = last
+
+
 class SecurityContext:
     """What one side of an association knows for ciphering: keys, titles, and the counters of both directions.
 
@@ -222,10 +238,17 @@ class SecurityContext:
         security: protection of what is sent, and the least that is taken.
         peer_title: system title of the peer, where it is known before.
         allow_plaintext: take less protection than ``security``.
+        accepted: last counter taken, by title and key; a meter keeps it over all associations.
     """
 
     def __init__(
-        self, keys: Keys, security: Security, *, peer_title: bytes | None = None, allow_plaintext: bool = False
+        self,
+        keys: Keys,
+        security: Security,
+        *,
+        peer_title: bytes | None = None,
+        allow_plaintext: bool = False,
+        accepted: dict[tuple[bytes, str], int] | None = None,
     ) -> None:
         if Security.AUTHENTICATED in security and not keys.ak:
             raise LocalProtocolError("authenticated APDUs need an authentication key", layer="association")
@@ -233,13 +256,23 @@ class SecurityContext:
         self.security = security
         self.peer_title = peer_title
         self.allow_plaintext = allow_plaintext
-        self.dedicated: Secret | None = None
         self.findings: list[Finding] = []
+        self._dedicated: Secret | None = None
         self._sent = -1
-        self._accepted: dict[tuple[bytes, str], int] = {}
+        self._accepted: dict[tuple[bytes, str], int] = {} if accepted is None else accepted
 
     def __repr__(self) -> str:
         return f"SecurityContext({self.security}, suite {self.keys.suite}, peer {self.peer_title!r})"
+
+    def use_dedicated(self, key: Secret) -> None:
+        """Agree on ``key`` as dedicated key; the counters the peer used under another one mean nothing any more."""
+        if len(key) != len(self.keys.ek):
+            raise SecurityError(
+                f"the dedicated key has {len(key)} octets, not {len(self.keys.ek)}", layer="association"
+            )
+        self._dedicated = key
+        for held in [held for held in self._accepted if held[1] == "dedicated"]:
+            del self._accepted[held]
 
     def _next_counter(self) -> int:
         counter = self.keys.counter.next()
@@ -252,12 +285,21 @@ class SecurityContext:
         self._sent = counter
         return counter
 
-    def protect(self, plain: bytes, *, envelope: Envelope = "service", dedicated: bool = False) -> bytes:
-        """``plain`` as it travels. APDUs without a service-specific tag go in the general envelope."""
-        key = self.dedicated if dedicated else self.keys.ek
+    def protect(
+        self,
+        plain: bytes,
+        *,
+        envelope: Envelope = "service",
+        dedicated: bool = False,
+        security: Security | None = None,
+    ) -> bytes:
+        """``plain`` as it travels, by ``self.security`` unless told. APDUs without a service-specific tag go in the
+        general envelope."""
+        key = self._dedicated if dedicated else self.keys.ek
         if key is None:
             raise LocalProtocolError("there is no dedicated key in this association", layer="association")
-        control, counter, title = self.security.value | self.keys.suite, self._next_counter(), self.keys.system_title
+        control = (self.security if security is None else security).value | self.keys.suite
+        counter, title = self._next_counter(), self.keys.system_title
         sealed = seal(control, counter, title, key, self.keys.ak, plain)
         content = bytes((control,)) + counter.to_bytes(4, "big") + sealed
         body = ber.encode_length(len(content)) + content
@@ -297,11 +339,10 @@ class SecurityContext:
         name, key = self._key_of(parts)
         last = self._accepted.get((title, name))
         if last is not None and parts.counter <= last:
-            raise SecurityError(
+            raise CounterReplayed(
                 f"invocation counter {parts.counter} was used before, the last was {last}: a replay",
-                layer="association",
+                last=last,
                 data=apdu,
-                hint="another reader may be talking to the meter; associate again",
             )
         plain = unseal(parts.control, parts.counter, title, key, self.keys.ak, parts.body)
         expected = _SERVICE_TAGS.get(parts.tag)
@@ -327,7 +368,7 @@ class SecurityContext:
 
     def _key_of(self, parts: Protected) -> tuple[str, Secret]:
         if parts.dedicated:
-            name, key = "dedicated", self.dedicated
+            name, key = "dedicated", self._dedicated
         elif parts.control & _BROADCAST_BIT:
             name, key = "broadcast", self.keys.broadcast_key
         else:

@@ -57,6 +57,8 @@ class Handshake:
                 raise LocalProtocolError("GMAC authentication needs keys", layer="association")
         elif self.secret is None:
             raise LocalProtocolError(f"{self.mechanism.name} authentication needs a password", layer="association")
+        elif self.mechanism == Authentication.HIGH and len(self.secret) > _BLOCK:
+            raise LocalProtocolError("the HLS secret has more than 16 octets", layer="association")
         if not self.peer_challenge:
             raise AuthenticationFailed("the peer sent no challenge", layer="association")
         if hmac.compare_digest(self.own_challenge, self.peer_challenge):
@@ -92,8 +94,6 @@ class Handshake:
 
 def _manufacturer(secret: bytes, challenge: bytes) -> bytes:
     """Mechanism 2 is the manufacturer's own; nearly all take AES-128-ECB, both sides filled up with zeros."""
-    if len(secret) > _BLOCK:
-        raise LocalProtocolError("the HLS secret has more than 16 octets", layer="association")
     padded = challenge.ljust(-(-len(challenge) // _BLOCK) * _BLOCK, b"\x00")
     encryptor = Cipher(algorithms.AES(secret.ljust(_BLOCK, b"\x00")), modes.ECB()).encryptor()
     return encryptor.update(padded) + encryptor.finalize()
