@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from metersdk.apdu.axdr import Data, Tag
 from metersdk.errors import DecodeError, LocalProtocolError
 from metersdk.model.clock import Date, DateTime, Time
+from metersdk.model.column import CaptureObject
 from metersdk.model.obis import Obis
-from metersdk.model.profile import CaptureObject
 from metersdk.model.quantity import Unit
 
 T = TypeVar("T")

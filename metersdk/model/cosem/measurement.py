@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from metersdk.apdu.axdr import Data, Tag
 from metersdk.model.clock import DateTime
+from metersdk.model.column import CaptureObject
 from metersdk.model.cosem.base import Attribute, CosemObject, DataField, Method
 from metersdk.model.cosem.kinds import (
     ANY,
@@ -25,7 +26,6 @@ from metersdk.model.cosem.kinds import (
     structure_of,
 )
 from metersdk.model.fields import DateTimeField, UnitField
-from metersdk.model.profile import CaptureObject
 from metersdk.model.quantity import Unit, scaled
 from metersdk.model.reading import Raw, Reading, Value
 
@@ -64,7 +64,7 @@ def value_of(data: Data | None, scaler: int | None = None) -> Value:
         return DateTime.from_octets(value)
     if data.tag in INTEGERS or isinstance(value, float):
         return scaled(value, scaler or 0)  # type: ignore[arg-type]
-    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value  # type: ignore[return-value]
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def raw_of(data: Data | None) -> Raw:
@@ -81,7 +81,11 @@ class DataObject(CosemObject):
     value: DataField | None = None
 
     def reading(self) -> Reading:
-        return Reading(obis=self.logical_name, value=value_of(self.value), raw=raw_of(self.value))
+        """The value; an octet-string of printable ASCII alone (names, serial numbers) as text, ``raw`` as it came."""
+        value = value_of(self.value)
+        if isinstance(value, bytes) and value and all(0x20 <= octet < 0x7F for octet in value):
+            value = value.decode("ascii")
+        return Reading(obis=self.logical_name, value=value, raw=raw_of(self.value))
 
 
 class Register(CosemObject):
