@@ -13,9 +13,9 @@ BEGIN, END = "/* cdef begin */", "/* cdef end */"
 if sys.platform == "win32":
     compile_args, link_args = ["/O2", "/std:c11", "/Zc:preprocessor", "/W3"], []
 else:
-    compile_args = ["-std=c11", "-O3", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wno-unused-parameter"]
-    # The code that cffi generates, which is not ours to correct.
-    compile_args += ["-Wno-missing-field-initializers", "-Wno-sign-conversion", "-Wno-conversion"]
+    compile_args = ["-std=c11", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wshadow", "-Wconversion"]
+    # For the code that cffi generates, which is not ours to correct.
+    compile_args += ["-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Wno-conversion"]
     link_args = []
     if os.environ.get("METERSDK_SANITIZE") == "1":
         sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]

@@ -28,21 +28,18 @@
 
 /* A CRC is linear, so 256 entries follow from the eight for 1, 2, 4 .. 128. step[k][v] is the register that octet v
  * leaves behind when k more octets of zero follow it. */
-#define ENTRY(v, a, b, c, d, e, f, g, h)                                                                               \
-    (uint16_t)(((v) & 1 ? a : 0) ^ ((v) & 2 ? b : 0) ^ ((v) & 4 ? c : 0) ^ ((v) & 8 ? d : 0) ^ ((v) & 16 ? e : 0) ^     \
-               ((v) & 32 ? f : 0) ^ ((v) & 64 ? g : 0) ^ ((v) & 128 ? h : 0))
-#define ENTRIES4(v, ...)                                                                                               \
-    ENTRY(v, __VA_ARGS__), ENTRY((v) + 1, __VA_ARGS__), ENTRY((v) + 2, __VA_ARGS__), ENTRY((v) + 3, __VA_ARGS__)
-#define ENTRIES16(v, ...)                                                                                              \
-    ENTRIES4(v, __VA_ARGS__), ENTRIES4((v) + 4, __VA_ARGS__), ENTRIES4((v) + 8, __VA_ARGS__),                           \
-        ENTRIES4((v) + 12, __VA_ARGS__)
-#define ENTRIES64(v, ...)                                                                                              \
-    ENTRIES16(v, __VA_ARGS__), ENTRIES16((v) + 16, __VA_ARGS__), ENTRIES16((v) + 32, __VA_ARGS__),                      \
-        ENTRIES16((v) + 48, __VA_ARGS__)
-#define TABLE(...)                                                                                                     \
-    {                                                                                                                  \
-        ENTRIES64(0, __VA_ARGS__), ENTRIES64(64, __VA_ARGS__), ENTRIES64(128, __VA_ARGS__), ENTRIES64(192, __VA_ARGS__) \
-    }
+#define BIT(v, bit, value) ((v) >> (bit) & 1 ? (value) : 0)
+#define ENTRY(v, a, b, c, d, e, f, g, h) \
+    (BIT(v, 0, a) ^ BIT(v, 1, b) ^ BIT(v, 2, c) ^ BIT(v, 3, d) ^ BIT(v, 4, e) ^ BIT(v, 5, f) ^ BIT(v, 6, g) ^ \
+     BIT(v, 7, h))
+#define FOUR(v, ...) \
+    ENTRY(v, __VA_ARGS__), ENTRY(v + 1, __VA_ARGS__), ENTRY(v + 2, __VA_ARGS__), ENTRY(v + 3, __VA_ARGS__)
+#define QUADS(v, ...) \
+    FOUR(v, __VA_ARGS__), FOUR(v + 4, __VA_ARGS__), FOUR(v + 8, __VA_ARGS__), FOUR(v + 12, __VA_ARGS__)
+#define QUARTER(v, ...) \
+    QUADS(v, __VA_ARGS__), QUADS(v + 16, __VA_ARGS__), QUADS(v + 32, __VA_ARGS__), QUADS(v + 48, __VA_ARGS__)
+#define TABLE(...) \
+    {QUARTER(0, __VA_ARGS__), QUARTER(64, __VA_ARGS__), QUARTER(128, __VA_ARGS__), QUARTER(192, __VA_ARGS__)}
 
 static const uint16_t step[16][256] = {
     TABLE(0x1189, 0x2312, 0x4624, 0x8C48, 0x1081, 0x2102, 0x4204, 0x8408),
@@ -226,8 +223,10 @@ static inline CLMUL512 __m512i all4(const uint64_t by[2])
 }
 
 static const uint8_t counting[64] = {
-    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-    32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+    16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+    32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
+    48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
 };
 
 /* At least 128 octets. */

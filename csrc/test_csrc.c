@@ -1,0 +1,380 @@
+/* Self-test of the kernel, without Python: make -C csrc selftest | sanitize | valgrind
+ *
+ * Every input lies in a block of exactly its size, against a page that may not be touched where the system has such
+ * pages, so that one octet read or written beyond the bounds ends the run here, under ASan and under valgrind alike. */
+#define _DEFAULT_SOURCE
+#include "metersdk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__unix__) || defined(__APPLE__)
+#define WITH_GUARD 1
+#include <sys/mman.h>
+#include <unistd.h>
+#else
+#define WITH_GUARD 0
+#endif
+
+#define CHECK(condition) \
+    do { \
+        checks++; \
+        if (!(condition)) { \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            exit(1); \
+        } \
+    } while (0)
+
+#define LONGEST 300000
+
+static size_t checks;
+static uint8_t *guarded_end; /* the octets before it may be used; the page from here on may not */
+static uint8_t noise[LONGEST];
+
+static uint32_t random_state = 1;
+
+static uint32_t dice(uint32_t sides)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 17;
+    random_state ^= random_state << 5;
+    return random_state % sides;
+}
+
+static void set_up(void)
+{
+    for (size_t i = 0; i < LONGEST; i++)
+        noise[i] = (uint8_t)dice(256);
+#if WITH_GUARD
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t usable = (LONGEST / page + 1) * page;
+    uint8_t *memory = mmap(NULL, usable + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    CHECK(mprotect(memory + usable, page, PROT_NONE) == 0);
+    guarded_end = memory + usable;
+#endif
+}
+
+/* A copy of data that ends where memory ends. */
+static const uint8_t *at_guard(const uint8_t *data, size_t size)
+{
+    if (guarded_end == NULL)
+        return data;
+    if (size > 0)
+        memcpy(guarded_end - size, data, size);
+    return guarded_end - size;
+}
+
+static uint8_t *exact_copy(const uint8_t *data, size_t size)
+{
+    uint8_t *copy = calloc(size > 0 ? size : 1, 1);
+    CHECK(copy != NULL);
+    if (size > 0)
+        memcpy(copy, data, size);
+    return copy;
+}
+
+/* ---- checksums -------------------------------------------------------------------------------------------------- */
+
+/* The definition, bit by bit. */
+static unsigned bitwise(unsigned state, const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        state ^= data[i];
+        for (int bit = 0; bit < 8; bit++)
+            state = (state & 1) != 0 ? state >> 1 ^ 0x8408 : state >> 1;
+    }
+    return state;
+}
+
+static void check_crc(const uint8_t *data, size_t size, unsigned expected)
+{
+    CHECK(msdk_crc16(data, size) == expected);
+    for (int path = 0; path < MSDK_CRC16_PATHS; path++) {
+        uint16_t crc;
+        if (msdk_crc16_path(path, data, size, &crc) == 0)
+            CHECK(crc == expected);
+    }
+}
+
+static void test_crc(void)
+{
+    CHECK(msdk_crc16((const uint8_t *)"123456789", 9) == 0x906E);
+    CHECK(msdk_crc16(NULL, 0) == 0);
+    for (size_t offset = 0; offset < 5; offset++) {
+        unsigned state = 0xFFFF;
+        for (size_t size = 0; size <= 3000; size++) {
+            check_crc(offset < 4 ? noise + offset : at_guard(noise + offset, size), size, state ^ 0xFFFF);
+            state = bitwise(state, noise + offset + size, 1);
+        }
+    }
+    /* Around the multiples of 32767, where long buffers are folded. */
+    for (size_t stretches = 3; stretches <= 9; stretches++) {
+        for (size_t size = stretches * 32767 - 2; size <= stretches * 32767 + 2; size++) {
+            const uint8_t *data = at_guard(noise, size);
+            check_crc(data, size, bitwise(0xFFFF, data, size) ^ 0xFFFF);
+        }
+    }
+    uint16_t untouched = 0x1234;
+    CHECK(msdk_crc16_path(-1, noise, 1, &untouched) == -1 && untouched == 0x1234);
+    CHECK(msdk_crc16_path(MSDK_CRC16_PATHS, noise, 1, &untouched) == -1 && untouched == 0x1234);
+}
+
+static void test_bcc(void)
+{
+    uint8_t expected = 0;
+    CHECK(msdk_bcc(NULL, 0) == 0);
+    for (size_t size = 0; size <= 3000; size++) {
+        CHECK(msdk_bcc(noise, size) == expected);
+        expected ^= noise[size];
+    }
+    CHECK(msdk_bcc(at_guard(noise, 3001), 3001) == expected);
+}
+
+/* ---- parity ----------------------------------------------------------------------------------------------------- */
+
+static int is_odd(uint8_t octet)
+{
+    int ones = 0;
+    for (; octet != 0; octet &= (uint8_t)(octet - 1))
+        ones++;
+    return ones & 1;
+}
+
+static void test_parity(void)
+{
+    for (size_t size = 0; size <= 600; size++) {
+        uint8_t *data = exact_copy(noise + size, size);
+        uint8_t *out = exact_copy(noise, size);
+        msdk_parity_add(data, size, out);
+        for (size_t i = 0; i < size; i++)
+            CHECK((out[i] & 0x7F) == (data[i] & 0x7F) && !is_odd(out[i]));
+        CHECK(msdk_parity_strip(out, size, out, NULL, 0) == 0);
+        for (size_t i = 0; i < size; i++)
+            CHECK(out[i] == (data[i] & 0x7F));
+
+        size_t odd = 0;
+        for (size_t i = 0; i < size; i++)
+            odd += (size_t)is_odd(data[i]);
+        uint64_t *bad = malloc(sizeof *bad * (odd / 2 + 1));
+        CHECK(bad != NULL);
+        CHECK(msdk_parity_strip(data, size, out, bad, odd / 2) == odd);
+        size_t row = 0;
+        for (size_t i = 0; i < size && row < odd / 2; i++)
+            if (is_odd(data[i]))
+                CHECK(bad[row++] == i);
+        CHECK(row == odd / 2);
+        free(bad);
+        free(out);
+        free(data);
+    }
+}
+
+/* ---- scans ------------------------------------------------------------------------------------------------------ */
+
+typedef size_t scan_function(const uint8_t *, size_t, size_t *, uint64_t *, uint32_t *, uint8_t *, size_t);
+
+#define ROWS 8192
+
+struct table {
+    size_t rows;
+    uint64_t offset[ROWS];
+    uint32_t length[ROWS];
+    uint8_t reason[ROWS];
+};
+
+static void collect(scan_function *scan, const uint8_t *data, size_t size, size_t room, struct table *out)
+{
+    uint64_t *offset = malloc(room * sizeof *offset);
+    uint32_t *length = malloc(room * sizeof *length);
+    uint8_t *reason = malloc(room);
+    CHECK(offset != NULL && length != NULL && reason != NULL);
+    out->rows = 0;
+    for (size_t at = 0; at < size;) {
+        size_t rows = scan(data, size, &at, offset, length, reason, room);
+        CHECK(at <= size && rows <= room && (rows == room || at == size) && out->rows + rows <= ROWS);
+        for (size_t i = 0; i < rows; i++) {
+            CHECK(offset[i] < size && length[i] > 0 && length[i] <= size - offset[i] && reason[i] <= MSDK_LIMIT);
+            out->offset[out->rows] = offset[i];
+            out->length[out->rows] = length[i];
+            out->reason[out->rows++] = reason[i];
+        }
+    }
+    free(offset);
+    free(length);
+    free(reason);
+}
+
+static void same(const struct table *one, const struct table *other)
+{
+    CHECK(one->rows == other->rows);
+    CHECK(memcmp(one->offset, other->offset, one->rows * sizeof one->offset[0]) == 0);
+    CHECK(memcmp(one->length, other->length, one->rows * sizeof one->length[0]) == 0);
+    CHECK(memcmp(one->reason, other->reason, one->rows) == 0);
+}
+
+static struct table all, few, one;
+
+/* Any room gives the same rows, wherever the capture lies. */
+static void scan_every_way(scan_function *scan, const uint8_t *data, size_t size)
+{
+    uint8_t *copy = exact_copy(data, size);
+    collect(scan, copy, size, ROWS, &all);
+    collect(scan, at_guard(data, size), size, 7, &few);
+    collect(scan, copy, size, 1, &one);
+    same(&all, &few);
+    same(&all, &one);
+    free(copy);
+}
+
+static void expect(scan_function *scan, const void *data, size_t size, size_t row, uint64_t offset, uint32_t length,
+                   uint8_t reason)
+{
+    scan_every_way(scan, data, size);
+    CHECK(row < all.rows);
+    CHECK(all.offset[row] == offset && all.length[row] == length && all.reason[row] == reason);
+}
+
+static size_t put_crc(uint8_t *data, size_t size)
+{
+    unsigned crc = bitwise(0xFFFF, data, size) ^ 0xFFFF;
+    data[size] = crc & 0xFF;
+    data[size + 1] = (uint8_t)(crc >> 8);
+    return size + 2;
+}
+
+/* An I frame from flag to flag with `octets` of information. */
+static size_t put_hdlc(uint8_t *out, size_t octets)
+{
+    size_t size = 2 + 1 + 1 + 1 + 2 + octets + 2;
+    uint8_t *body = out + 1;
+    const uint8_t header[] = {(uint8_t)(0xA0 | size >> 8), (uint8_t)size, 0x03, 0x21, 0x10};
+    out[0] = 0x7E;
+    memcpy(body, header, sizeof header);
+    put_crc(body, sizeof header);
+    memcpy(body + 7, noise + dice(1000), octets);
+    put_crc(body, size - 2);
+    out[size + 1] = 0x7E;
+    return size + 2;
+}
+
+static size_t put_c1218(uint8_t *out, size_t octets)
+{
+    const uint8_t header[] = {0xEE, 0, 0x20, 0, (uint8_t)(octets >> 8), (uint8_t)octets};
+    memcpy(out, header, sizeof header);
+    memcpy(out + 6, noise + dice(1000), octets);
+    return put_crc(out, 6 + octets);
+}
+
+static size_t put_iec(uint8_t *out, size_t octets)
+{
+    out[0] = 2;
+    for (size_t i = 1; i <= octets; i++)
+        out[i] = (uint8_t)(0x20 + dice(0x5F));
+    out[octets + 1] = 3;
+    out[octets + 2] = msdk_bcc(out + 1, octets + 1);
+    return octets + 3;
+}
+
+static void test_known_frames(void)
+{
+    static const uint8_t snrm[] = {0x7E, 0xA0, 0x07, 0x03, 0x21, 0x93, 0x0F, 0x01, 0x7E};
+    expect(msdk_scan_hdlc, snrm, sizeof snrm, 0, 0, 9, MSDK_GOOD);
+    expect(msdk_scan_iec, "\1P0\2(1234)\3\x64", 12, 0, 0, 12, MSDK_GOOD);
+    expect(msdk_scan_iec, "\1P0\2(1234)\3\x65", 12, 0, 0, 12, MSDK_CHECK);
+    expect(msdk_scan_iec, "\1??\2(1234)\3\x06", 12, 0, 3, 9, MSDK_GOOD); /* SOH was noise */
+    expect(msdk_scan_iec, "\1B0\3q", 5, 0, 0, 5, MSDK_GOOD);
+    expect(msdk_scan_iec, "\x81\x42\x30\3\x71", 5, 0, 0, 5, MSDK_GOOD);
+    expect(msdk_scan_iec, "\2ab\2ab\3\0", 8, 0, 0, 3, MSDK_END);
+    expect(msdk_scan_iec, "\2ab\2ab\3\0", 8, 1, 3, 5, MSDK_GOOD);
+    expect(msdk_scan_iec, "\2ab\3", 4, 0, 0, 4, MSDK_TRUNCATED);
+
+    uint8_t frame[64];
+    size_t size = put_hdlc(frame, 20);
+    expect(msdk_scan_hdlc, frame, size, 0, 0, (uint32_t)size, MSDK_GOOD);
+    expect(msdk_scan_hdlc, frame, size - 1, 0, 0, (uint32_t)size - 1, MSDK_TRUNCATED);
+    frame[size - 1] = 0;
+    expect(msdk_scan_hdlc, frame, size, 0, 0, (uint32_t)size, MSDK_END);
+    frame[size - 1] = 0x7E;
+    frame[12] ^= 1;
+    expect(msdk_scan_hdlc, frame, size, 0, 0, (uint32_t)size, MSDK_CHECK);
+    frame[6] ^= 1;
+    expect(msdk_scan_hdlc, frame, size, 0, 0, (uint32_t)size, MSDK_HCS);
+    size = put_c1218(frame, 20);
+    expect(msdk_scan_c1218, frame, size, 0, 0, 28, MSDK_GOOD);
+    expect(msdk_scan_c1218, frame, size - 1, 0, 0, 27, MSDK_TRUNCATED);
+    frame[9] ^= 1;
+    expect(msdk_scan_c1218, frame, size, 0, 0, 28, MSDK_CHECK);
+}
+
+static void test_iec_limit(void)
+{
+    size_t size = MSDK_IEC_LIMIT + 100;
+    uint8_t *data = malloc(size);
+    CHECK(data != NULL);
+    memset(data, 'x', size);
+    data[0] = 2;
+    expect(msdk_scan_iec, data, MSDK_IEC_LIMIT, 0, 0, MSDK_IEC_LIMIT, MSDK_TRUNCATED);
+    guarded_end = NULL; /* longer than the guarded memory */
+    expect(msdk_scan_iec, data, size, 0, 0, MSDK_IEC_LIMIT, MSDK_LIMIT);
+    free(data);
+}
+
+/* Frames, noise, cuts and flipped bits; what was left whole must be found. */
+static void test_captures(scan_function *scan, size_t (*put)(uint8_t *, size_t))
+{
+    static uint8_t data[40000];
+    static size_t whole[2000];
+    for (int round = 0; round < 300; round++) {
+        size_t size = 0;
+        size_t expected = 0;
+        uint32_t frames = dice(20);
+        for (uint32_t i = 0; i < frames; i++) {
+            size_t start = size;
+            size += put(data + size, dice(dice(10) == 0 ? 1500 : 40));
+            uint32_t fate = dice(6);
+            if (fate == 0)
+                data[start + dice((uint32_t)(size - start))] ^= (uint8_t)(1u << dice(8));
+            else if (fate == 1)
+                size -= dice((uint32_t)(size - start));
+            else
+                whole[expected++] = start;
+            if (fate == 2 && scan != msdk_scan_iec) /* noise may look like a block: its BCC has seven bits */
+                for (uint32_t more = dice(30); more > 0; more--)
+                    data[size++] = (uint8_t)(dice(3) == 0 ? 0x7E : dice(256));
+        }
+        scan_every_way(scan, data, size);
+        size_t row = 0;
+        for (size_t i = 0; i < expected; i++) {
+            while (row < all.rows && !(all.offset[row] == whole[i] && all.reason[row] == MSDK_GOOD))
+                row++;
+            CHECK(row < all.rows || scan == msdk_scan_iec);
+        }
+    }
+    for (size_t size = 0; size < 400; size++) {
+        scan_every_way(scan, noise + size, size);
+        memset(data, scan == msdk_scan_hdlc ? 0x7E : scan == msdk_scan_iec ? 2 : 0xEE, size);
+        scan_every_way(scan, data, size);
+    }
+    size_t beyond = 5;
+    CHECK(scan(data, 3, &beyond, all.offset, all.length, all.reason, ROWS) == 0 && beyond == 3);
+    beyond = 0;
+    CHECK(scan(NULL, 0, &beyond, NULL, NULL, NULL, 0) == 0 && beyond == 0);
+}
+
+int main(void)
+{
+    set_up();
+    test_crc();
+    test_bcc();
+    test_parity();
+    test_captures(msdk_scan_hdlc, put_hdlc);
+    test_captures(msdk_scan_iec, put_iec);
+    test_captures(msdk_scan_c1218, put_c1218);
+    test_known_frames();
+    guarded_end = NULL;
+    test_iec_limit();
+    printf("kernel: %zu checks passed\n", checks);
+    return 0;
+}
