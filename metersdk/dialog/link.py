@@ -1,0 +1,519 @@
+"""The client's side of the data link: HDLC as primary station, and the wrapper over TCP or UDP.
+
+Both give upper layers the same dialogs ``open send receive close``, the queue ``pushes`` and the list ``findings``.
+Deadlines are absolute ``Now()`` times. Only octets that are new and proved move a deadline on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from metersdk.dialog.hdlc_states import (
+    FLOWS,
+    MODES,
+    TURNS,
+    Assembly,
+    Flow,
+    LinkEvent,
+    Mode,
+    ReceiveWindow,
+    SendWindow,
+    Turn,
+    TurnEvent,
+    follow,
+)
+from metersdk.dialog.hdlc_station import MAX_APDU, Findings, Proposal, Station, without_llc
+from metersdk.dialog.push import PushAssembler
+from metersdk.effects import Dialog, Now, Receive, Send, Sleep
+from metersdk.errors import (
+    Finding,
+    FrameError,
+    LimitExceeded,
+    LinkError,
+    LocalProtocolError,
+    NoAnswer,
+    RemoteProtocolError,
+)
+from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.frame.hdlc import (
+    LLC_COMMAND,
+    Frame,
+    FrameKind,
+    control_octet,
+    describe_reject,
+)
+from metersdk.frame.hdlc_address import ALL_STATION, CALLING, Address
+from metersdk.frame.hdlc_parameters import Parameters
+from metersdk.frame.wrapper import HEADER_LENGTH, Wpdu, take_wpdu
+
+# Pushes kept for a caller who does not fetch them; then the oldest goes, with a finding.
+MAX_PUSHES: Final = 1000
+# DISC is sent this often at most: a meter that does not answer it drops the link by its inactivity time-out.
+_DISC_TRIES: Final = 3
+# Responses in a row whose N(R) names no frame of ours, before the link is called out of step.
+_MAX_OUT_OF_STEP: Final = 3
+# A peer with nothing to say yet is polled twice at once, then after a pause that doubles up to the last of these.
+_POLLS_WITHOUT_PAUSE: Final = 2
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class HdlcSettings(Proposal):
+    """Whom to call over HDLC, and what to propose.
+
+    Args:
+        client: client SAP, 0..127.
+        server: upper address, the logical device.
+        physical: lower address, the physical device; None where the one-octet form is used.
+        address_size: 1, 2 or 4 octets; None takes the shortest that fits. A meter answers only the one it uses.
+        negotiate: put the proposal into SNRM. Some old meters take an SNRM without information only.
+        response_timeout: seconds of silence after which the meter is polled again. Radios and optical heads need 1 s.
+    """
+
+    client: int = 16
+    server: int = 1
+    physical: int | None = None
+    address_size: int | None = None
+    negotiate: bool = True
+    response_timeout: float = 3.0
+
+
+class _Limit:
+    """A deadline, and the time given with it anew for every progress."""
+
+    __slots__ = ("at", "span")
+
+    def __init__(self, at: float, now: float) -> None:
+        self.at = at
+        self.span = max(0.0, at - now)
+
+    def push(self, now: float) -> None:
+        self.at = max(self.at, now + self.span)
+
+
+class HdlcLink(Station):
+    """The primary station of an HDLC link.
+
+    Args:
+        settings: addresses, proposals, times.
+        buffer: the octets of the line; an earlier protocol may have left some.
+        max_apdu: longest APDU taken, octets.
+
+    Attributes:
+        mode: ``Mode.CONNECTED`` between ``open`` and ``close``.
+        parameters: what was agreed on, seen from this side; None before ``open``.
+        server: the address the meter answers with; differs from the settings after calling a reserved address.
+        pushes: APDUs of UI frames, oldest first.
+    """
+
+    def __init__(self, settings: HdlcSettings, buffer: ReceiveBuffer, *, max_apdu: int = MAX_APDU) -> None:
+        super().__init__(buffer, settings.inter_octet_timeout)
+        self.settings = settings
+        self.max_apdu = max_apdu
+        self.mode = Mode.DISCONNECTED
+        self.parameters: Parameters | None = None
+        self.pushes: deque[bytes] = deque(maxlen=MAX_PUSHES)
+        self.server = Address.of(settings.server, settings.physical, settings.address_size)
+        self._server = self.server.encode()
+        self._client = Address.of(settings.client, None, 1).encode()
+        self._assembler = PushAssembler(self._notes, max_apdu)
+        self._echo: deque[Frame] = deque()
+        self._echoes = False
+        self._reset()
+
+    def _reset(self) -> None:
+        """All numbers are 0 after UA."""
+        self._turn = Turn.COMMAND
+        self._flow = Flow.READY
+        self._out = SendWindow()
+        self._in = ReceiveWindow()
+        self._assembly = Assembly(self.max_apdu)
+        self._ready: deque[bytes] = deque()
+        self._silent = False
+        self._gap = False
+        self._gaps = 0
+        self._idle = 0
+        self._out_of_step = 0
+        self._progress = 0
+
+    # --- dialogs -----------------------------------------------------------------------------------------------------
+
+    def open(self, deadline: float) -> Dialog[None]:
+        """SNRM until UA.
+
+        Raises:
+            NoAnswer: no UA by the deadline.
+            LinkError: the meter refused with DM or FRMR.
+        """
+        self._reset()
+        self.mode = follow(MODES, self.mode, LinkEvent.SNRM)
+        settings = self.settings
+        proposal = Parameters(settings.max_info_tx, settings.max_info_rx, settings.window_tx, settings.window_rx)
+        information = proposal.encode() if settings.negotiate and proposal != Parameters() else b""
+        while True:
+            yield from self._transmit([self._frame(FrameKind.SNRM, information=information)])
+            now: float = yield Now()
+            until = min(now + settings.response_timeout, deadline)
+            while (frame := (yield from self._next_frame(until, deadline))) is not None:
+                if frame.kind is FrameKind.UA:
+                    self._agree(frame.information)
+                    self.mode = follow(MODES, self.mode, LinkEvent.UA)
+                    return
+                if frame.kind in (FrameKind.DM, FrameKind.FRMR):
+                    self._refused(frame)
+                # Anything else is left over from a link that the meter had not forgotten.
+            now = yield Now()
+            if now >= deadline:
+                self.mode = follow(MODES, self.mode, LinkEvent.TIME_OUT)
+                raise NoAnswer(f"no UA from server {self.server}", layer="link", state="connecting", retryable=True)
+
+    def send(self, apdu: bytes, deadline: float) -> Dialog[None]:
+        """Send an APDU, in segments and windows as agreed. Returns when its last window has left, acknowledged or not.
+
+        Raises:
+            LocalProtocolError: the link is not open.
+            NoAnswer, LinkError: as ``receive``.
+        """
+        self._require_connected()
+        now: float = yield Now()
+        limit = _Limit(deadline, now)
+        if self._turn is Turn.COMMAND:
+            self._discard_stale()
+        self._out.load(LLC_COMMAND + apdu)
+        while self._out.unsent:
+            yield from self._advance(limit)
+
+    def receive(self, deadline: float) -> Dialog[bytes]:
+        """Receive one whole APDU, without LLC header.
+
+        The time given is given anew for every frame that brings new octets.
+
+        Raises:
+            LocalProtocolError: the link is not open.
+            NoAnswer: no whole APDU in time.
+            LinkError: DM, FRMR, or numbers out of step.
+            LimitExceeded: more than ``max_apdu`` octets, or a row of frames without octets.
+        """
+        self._require_connected()
+        now: float = yield Now()
+        limit = _Limit(deadline, now)
+        while not self._ready:
+            yield from self._advance(limit)
+        return self._ready.popleft()
+
+    def close(self, deadline: float) -> Dialog[None]:
+        """DISC until UA or DM, a few times at most. Silence and rubbish are no errors here."""
+        if self.mode is Mode.DISCONNECTED:
+            return
+        self.mode = follow(MODES, self.mode, LinkEvent.DISC)
+        try:
+            for _ in range(_DISC_TRIES):
+                yield from self._transmit([self._frame(FrameKind.DISC)])
+                now: float = yield Now()
+                until = min(now + self.settings.response_timeout, deadline)
+                while (frame := (yield from self._next_frame(until, deadline))) is not None:
+                    if frame.kind in (FrameKind.UA, FrameKind.DM):
+                        return
+                now = yield Now()
+                if now >= deadline:
+                    return
+        except RemoteProtocolError:
+            return
+        finally:
+            self.mode = follow(MODES, self.mode, LinkEvent.TIME_OUT)
+
+    # --- one step ----------------------------------------------------------------------------------------------------
+
+    def _advance(self, limit: _Limit) -> Dialog[None]:
+        """One step of the exchange: listen while the meter has the turn; else send what is due, and pass the turn."""
+        if self._turn is Turn.RESPONSE:
+            yield from self._collect(limit)
+            return
+        now: float = yield Now()
+        if now >= limit.at:
+            raise NoAnswer(
+                "the meter is busy (RNR)" if self._flow is Flow.BUSY else "no answer in time",
+                layer="link",
+                state=str(self.mode),
+                retryable=True,
+            )
+        if self._idle > _POLLS_WITHOUT_PAUSE:
+            pause = min(_FIRST_PAUSE * 2 ** (self._idle - _POLLS_WITHOUT_PAUSE - 1), _LONGEST_PAUSE, limit.at - now)
+            yield Sleep(pause)
+        if self._silent or self._gaps or self._flow is Flow.BUSY or not self._out.outstanding:
+            # After silence the meter is asked what it has got, never sent the same again blindly. After a gap RR asks
+            # for what is missing; to a meter that does not see that by N(R), REJ says it.
+            kind = FrameKind.REJ if self._gaps > 1 else FrameKind.RR
+            self._silent = False
+            yield from self._transmit([self._frame(kind)])
+        else:
+            self._out.rewind()
+            window = self._out.take_window()
+            last = len(window) - 1
+            yield from self._transmit(
+                [
+                    self._frame(FrameKind.I, poll=index == last, send=number, information=piece, segmented=segmented)
+                    for index, (number, piece, segmented) in enumerate(window)
+                ]
+            )
+
+    def _collect(self, limit: _Limit) -> Dialog[None]:
+        """Take in what the meter says until it gives the turn back (F=1), or falls silent."""
+        settings = self.settings
+        before = self._progress
+        self._gap = False
+        now: float = yield Now()
+        until = now + settings.response_timeout
+        while (frame := (yield from self._next_frame(min(until, limit.at), limit.at))) is not None:
+            if not self._take_in(frame):
+                continue
+            now = yield Now()
+            until = now + settings.response_timeout
+            if self._progress != before:
+                limit.push(now)
+            if frame.final:
+                self._turn = follow(TURNS, self._turn, TurnEvent.FINAL)
+                break
+            self._turn = follow(TURNS, self._turn, TurnEvent.FRAME)
+        else:
+            self._turn = follow(TURNS, self._turn, TurnEvent.SILENCE)
+            self._silent = True
+        self._gaps = self._gaps + 1 if self._gap else 0
+        self._idle = 0 if self._progress != before or self._silent else self._idle + 1
+
+    def _take_in(self, frame: Frame) -> bool:
+        """Act on one frame; whether it belongs to the exchange, so that its F bit counts."""
+        kind = frame.kind
+        if kind in (FrameKind.DM, FrameKind.FRMR):
+            self._refused(frame)
+        if kind is FrameKind.UI:
+            self._take_push(frame)
+            return False
+        if kind not in FLOWS[self._flow]:
+            # A second UA (of a repeated SNRM) is expected; nothing else is.
+            if kind is not FrameKind.UA:
+                self._notes.once("hdlc-unexpected", f"{kind} from the meter was ignored")
+            return False
+        self.mode = follow(MODES, self.mode, LinkEvent.EXCHANGE)
+        self._flow = follow(FLOWS, self._flow, kind)
+        self._acknowledge(frame)
+        if kind is FrameKind.I:
+            self._take_information(frame)
+        return True
+
+    def _acknowledge(self, frame: Frame) -> None:
+        count = self._out.acknowledge(frame.receive_number)
+        if count is not None:
+            self._progress += count
+            self._out_of_step = 0
+            return
+        # A late copy of an old response looks like this, too; a meter that goes on like this has lost count.
+        self._out_of_step += 1
+        if self._out_of_step >= _MAX_OUT_OF_STEP:
+            self._lost()
+            text = f"the meter acknowledges frames that were never sent: {frame}"
+            raise LinkError(text, layer="link", state="NRM", retryable=True, hint="set the link up again")
+
+    def _take_information(self, frame: Frame) -> None:
+        if not self._in.accept(frame.send_number):
+            self._gap = True
+            return
+        information = frame.information
+        if self.parameters is not None and len(information) > self.parameters.max_info_rx:
+            text = f"{len(information)} octets in a frame, agreed on {self.parameters.max_info_rx}"
+            self._notes.once("hdlc-information-length", text)
+        self._progress += bool(information)
+        try:
+            payload = self._assembly.add(information, frame.segmented)
+        except LimitExceeded:
+            self._lost()
+            raise
+        if payload is not None:
+            self._ready.append(without_llc(payload, self._notes))
+
+    def _take_push(self, frame: Frame) -> None:
+        apdu = self._assembler.add(frame)
+        if apdu is not None:
+            if len(self.pushes) == MAX_PUSHES:
+                self._notes.once("push-lost", f"more than {MAX_PUSHES} pushes waited; the oldest were dropped")
+            self.pushes.append(apdu)
+
+    def _discard_stale(self) -> None:
+        """Before a command: what still lies in the buffer answers no question; only pushes are kept."""
+        while (frame := self._take()) is not None:
+            if frame.kind is FrameKind.UI:
+                self._take_push(frame)
+
+    # --- frames ------------------------------------------------------------------------------------------------------
+
+    def _frame(
+        self,
+        kind: FrameKind,
+        *,
+        poll: bool = True,
+        send: int = 0,
+        information: bytes = b"",
+        segmented: bool = False,
+    ) -> Frame:
+        control = control_octet(kind, poll=poll, receive=self._in.expected, send=send)
+        return Frame(self._server, self._client, control, information, segmented)
+
+    def _transmit(self, frames: list[Frame]) -> Dialog[None]:
+        yield Send(b"".join(frame.encode() for frame in frames))
+        self._echo = deque(frames)
+        if self.mode is Mode.CONNECTED:
+            self._turn = follow(TURNS, self._turn, TurnEvent.POLL)
+
+    def _is_mine(self, frame: Frame) -> bool:
+        if self._is_echo(frame):
+            self._notes.once("hdlc-echo", "own frames come back: an optical head or a two-wire line")
+            return False
+        if frame.destination == self._client:
+            if frame.source == self._server or (self.mode is Mode.CONNECTING and self._learn(frame)):
+                return True
+        elif frame.source == self._server and frame.kind is FrameKind.UI:
+            # Pushes go to a client address of their own.
+            return True
+        self._notes.once("hdlc-address", f"a frame for another station was ignored: {frame}")
+        return False
+
+    def _is_echo(self, frame: Frame) -> bool:
+        if self._client != self._server:
+            return frame.source == self._client and frame.destination == self._server
+        # Both ends have the same octets as address: only what no server sends tells an echo, and then the order.
+        self._echoes = self._echoes or frame.kind in (FrameKind.SNRM, FrameKind.DISC)
+        if self._echoes and self._echo and frame == self._echo[0]:
+            self._echo.popleft()
+            return True
+        return False
+
+    def _learn(self, frame: Frame) -> bool:
+        """UA or DM of a meter that was called by a reserved address, or that uses another length of its address."""
+        if frame.kind not in (FrameKind.UA, FrameKind.DM):
+            return False
+        source = frame.source_address
+        same = (source.upper, source.lower or 0) == (self.server.upper, self.server.lower or 0)
+        if not same and not self.server.is_reserved(CALLING) and not self.server.is_reserved(ALL_STATION):
+            return False
+        self._notes.once("hdlc-server-address", f"the meter called as {self.server} answers as {source}")
+        self.server = source
+        self._server = frame.source
+        return True
+
+    def _agree(self, information: bytes) -> None:
+        """Read UA crosswise: what the meter receives is what may be sent to it (IEC 62056-46 6.4.4.4.3.2)."""
+        offered, findings = Parameters.decode(information)
+        self._notes.add_all(findings)
+        settings = self.settings
+        self.parameters = Parameters(
+            max_info_tx=min(settings.max_info_tx, offered.max_info_rx),
+            max_info_rx=offered.max_info_tx,
+            window_tx=min(settings.window_tx, offered.window_rx),
+            window_rx=offered.window_tx,
+        )
+        self._out = SendWindow(self.parameters.max_info_tx, self.parameters.window_tx)
+        self._in = ReceiveWindow(self.parameters.window_rx)
+
+    def _refused(self, frame: Frame) -> None:
+        state = str(self.mode)
+        connecting = self.mode is Mode.CONNECTING
+        event = LinkEvent.DM if frame.kind is FrameKind.DM else LinkEvent.FRMR
+        self.mode = follow(MODES, self.mode, event)
+        if event is LinkEvent.FRMR:
+            text = f"FRMR: {describe_reject(frame.information)}"
+            hint = "set negotiate=False" if connecting else "set the link up again"
+        elif connecting:
+            text, hint = "DM: the meter refuses a link", "another client may be connected; wait two minutes"
+        else:
+            text, hint = "DM: the meter has dropped the link", "set the link up again"
+        raise LinkError(text, layer="link", state=state, data=frame.encode(), retryable=True, hint=hint)
+
+    def _lost(self) -> None:
+        self.mode = follow(MODES, self.mode, LinkEvent.TIME_OUT)
+
+    def _require_connected(self) -> None:
+        if self.mode is not Mode.CONNECTED:
+            raise LocalProtocolError("the link is not open", layer="link", state=str(self.mode))
+
+
+class WrapperLink:
+    """The wrapper over TCP, or over UDP with ``datagram=True``.
+
+    Args:
+        client, server: wrapper ports, the SAPs of both sides.
+        buffer: the octets of the connection (TCP).
+        datagram: every ``Receive`` answers with exactly one datagram.
+        max_apdu: longest APDU taken, octets.
+    """
+
+    def __init__(
+        self,
+        client: int,
+        server: int,
+        buffer: ReceiveBuffer,
+        *,
+        datagram: bool = False,
+        max_apdu: int = MAX_APDU,
+    ) -> None:
+        self.client = client
+        self.server = server
+        self.max_apdu = max_apdu
+        self.pushes: deque[bytes] = deque(maxlen=MAX_PUSHES)
+        self._notes = Findings()
+        self.findings: list[Finding] = self._notes
+        self._buffer = buffer
+        self._datagram = datagram
+
+    def open(self, deadline: float) -> Dialog[None]:
+        """Nothing: the connection is the link."""
+        yield from ()
+
+    def send(self, apdu: bytes, deadline: float) -> Dialog[None]:
+        """Send one WPDU."""
+        yield Send(Wpdu(self.client, self.server, apdu).encode())
+
+    def receive(self, deadline: float) -> Dialog[bytes]:
+        """Receive the APDU of the next WPDU between these two ports; others are passed over with a finding.
+
+        Raises:
+            NoAnswer: none by the deadline.
+            FrameError: the stream holds no WPDU; close the connection. A datagram that holds none is only a finding.
+            LimitExceeded: more than ``max_apdu`` octets are announced.
+        """
+        while True:
+            while (wpdu := None if self._datagram else take_wpdu(self._buffer, self.max_apdu)) is not None:
+                if self._is_mine(wpdu):
+                    return wpdu.apdu
+            now: float = yield Now()
+            if now >= deadline:
+                text = f"no whole WPDU from server {self.server}"
+                raise NoAnswer(text, layer="link", data=bytes(self._buffer.view()[:HEADER_LENGTH]), retryable=True)
+            data: bytes = yield Receive(deadline - now)
+            if not self._datagram:
+                self._buffer.feed(data)
+            elif data:
+                datagram = self._read_datagram(data)
+                if datagram is not None and self._is_mine(datagram):
+                    return datagram.apdu
+
+    def close(self, deadline: float) -> Dialog[None]:
+        """Nothing: closing the connection closes the link."""
+        yield from ()
+
+    def _read_datagram(self, data: bytes) -> Wpdu | None:
+        try:
+            return Wpdu.decode(data)
+        except FrameError as error:
+            # Anybody may send to a UDP port.
+            self._notes.once("wrapper-datagram", f"a datagram was ignored: {error.message}", layer="frame")
+            return None
+
+    def _is_mine(self, wpdu: Wpdu) -> bool:
+        if (wpdu.source, wpdu.destination) == (self.server, self.client):
+            return True
+        text = f"a WPDU from {wpdu.source} to {wpdu.destination} was ignored"
+        self._notes.once("wrapper-port", text, layer="frame")
+        return False
