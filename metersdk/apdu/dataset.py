@@ -212,7 +212,7 @@ class DataSetParser:
                 if self.ended:
                     self._take_tail((")".join([*closed[at + 1 :], rest])).encode("latin-1"))
                     return done
-        if b"!" in data:
+        if b"!" in data and b"!" in self._open:
             self._end_mark()
         if len(self._open) > OPEN_LIMIT:
             raise LimitExceeded(
@@ -234,7 +234,7 @@ class DataSetParser:
             if "(" in text:
                 self._find("truncated", "the data break off inside a data set", self._offset)
             elif text.strip():
-                self._between(text, self._offset, address=False)
+                self._between(text + "\r\n", self._offset, address=False)
             self._open.clear()
         done: list[DataSet] = []
         self._hand_out(done)
@@ -361,7 +361,7 @@ class DataSetParser:
         if before.strip("\r\n"):
             kept = before.rpartition("\n")[2]
             if kept.strip("/"):
-                self._between(before + "\n", self._offset, address=False)
+                self._between(before + "\r\n", self._offset, address=False)
             else:
                 self._find("slash-before-end", "'/' before the end mark", self._offset)
         self.ended = True

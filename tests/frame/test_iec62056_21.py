@@ -143,7 +143,9 @@ def test_identification_liberties_are_findings() -> None:
     ]
 
 
-@pytest.mark.parametrize("select", [OptionSelect("0", "5", "0"), OptionSelect("2", "6", "2"), OptionSelect("0", ":", "1")])
+@pytest.mark.parametrize(
+    "select", [OptionSelect("0", "5", "0"), OptionSelect("2", "6", "2"), OptionSelect("0", ":", "1")]
+)
 def test_option_select(select: OptionSelect) -> None:
     octets = select.encode()
     assert find_option_select(b"\x06\0" + octets + b"\x06") == (select, 2 + len(octets))
