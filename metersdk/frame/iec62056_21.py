@@ -32,7 +32,7 @@ IDENTIFICATION_LIMIT = 64
 PREAMBLE_LIMIT = 512
 
 _ADDRESS = re.compile(r"[0-9A-Za-z ]*")
-_IDENTIFICATION = re.compile(rb"/([A-Za-z0-9]{3})([ "-.0-~])([^!/\r\n]{0,%d})" % IDENTIFICATION_LIMIT)
+_IDENTIFICATION = re.compile(rb"/([A-Za-z0-9]{3})([ \x22-.0-~])([^!/\r\n]{0,%d})" % IDENTIFICATION_LIMIT)
 _HIGH = bytes(range(0x80, 0x100))
 _PRINTABLE = re.compile(rb"[ -~]*")
 

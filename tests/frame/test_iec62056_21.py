@@ -248,7 +248,7 @@ def test_block_liberties(size: int) -> None:
 
 
 def test_block_without_stx_proves_nothing() -> None:
-    scanner, text, used = scan(block(BODY)[4:], 3)
+    scanner, _, used = scan(block(BODY)[4:], 3)
     assert scanner.end is not None and scanner.end.proved is None and scanner.end.check is not None
     assert used == len(block(BODY)[4:])
 
