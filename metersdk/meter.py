@@ -1,33 +1,33 @@
-"""The blocking door: ``connect`` and ``Meter``. ``aio.py`` is the same for asyncio; every method is one line in both."""
+"""The blocking door: ``connect`` and ``Meter``. Every method is one line, here and in ``aio.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from os import PathLike
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TypeVar
 
+from metersdk.apdu.axdr import Data
+from metersdk.apdu.keys import Keys, Secret
 from metersdk.dialog.hearing import Hearing
-from metersdk.dialog.opening import AUTHENTICATIONS, SECURITIES, Plan, Timing, open_session
-from metersdk.port.address import parse_address
-from metersdk.port.drive import Listener, Port, iterate, run
-
-if TYPE_CHECKING:
-    from metersdk.apdu.axdr import Data
-    from metersdk.apdu.cipher import Keys, Secret
-    from metersdk.apdu.dataset import Readout
-    from metersdk.dialog.session import Session
-    from metersdk.effects import Dialog
-    from metersdk.model.clock import DateTime
-    from metersdk.model.cosem.view import ObjectView
-    from metersdk.model.identity import Identity
-    from metersdk.model.obis import Obis
-    from metersdk.model.profile import Profile
-    from metersdk.model.quirks import Quirks
-    from metersdk.model.reading import Reading
+from metersdk.dialog.iec62056_21 import Readout
+from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, SecurityName, open_session
+from metersdk.dialog.session import Session
+from metersdk.dialog.timing import Timing
+from metersdk.effects import Dialog
+from metersdk.model.clock import DateTime
+from metersdk.model.cosem.view import ObjectView
+from metersdk.model.identity import Identity
+from metersdk.model.obis import Obis
+from metersdk.model.profile import Profile
+from metersdk.model.quirks import Quirks
+from metersdk.model.reading import Reading
+from metersdk.model.span import Moment
+from metersdk.port.address import Address, open_port, parse_address
+from metersdk.port.drive import Port, iterate, run
+from metersdk.port.trace import RecordingPort
 
 T = TypeVar("T")
-Moment = datetime | date | str
 
 
 class Meter:
@@ -48,7 +48,7 @@ class Meter:
         return run(self._session.limited(dialog), self._port, self._hearing)
 
     def _pieces(self, dialog: Dialog[object]) -> Iterator[Profile]:
-        with iterate(dialog, self._port) as events:
+        with iterate(self._session.limited(dialog), self._port) as events:
             yield from self._hearing.profiles(events)
 
     @property
@@ -145,11 +145,11 @@ class Meter:
 def connect(
     target: str,
     *,
-    protocol: Literal["auto", "iec62056-21", "dlms"] = "auto",
+    protocol: ProtocolName = "auto",
     password: str | bytes | Secret | None = None,
-    authentication: AUTHENTICATIONS | None = None,
+    authentication: AuthenticationName | None = None,
     keys: Keys | None = None,
-    security: SECURITIES | None = None,
+    security: SecurityName | None = None,
     client: int = 16,
     server: int = 1,
     vendor: Quirks | None = None,
@@ -161,7 +161,7 @@ def connect(
 
     Args:
         target: a device (``/dev/ttyUSB0``, ``COM3``) or a URL: ``serial:// tcp://host:port udp:// rfc2217:// pty://
-            sim://NAME trace://FILE listen://:4059``. Its query keys are listed in docs/targets.md.
+            sim://NAME trace://FILE listen://:4059``. Its query keys (docs/targets.md) win over the arguments here.
         protocol: ``auto`` signs on at 300 Bd on a line (IEC 62056-21) and hands over to DLMS where the meter offers
             mode E; on TCP and UDP it is ``dlms``.
         password: for ``low`` and the ``high`` mechanisms but GMAC.
@@ -171,7 +171,7 @@ def connect(
         client, server: service access points; 16 is the public client, 1 the management logical device.
         vendor: switches for what is special about this meter.
         timing: how long to wait.
-        trace: a file to record the session to; passwords and keys are masked.
+        trace: a file to record the session to; passwords are masked.
         progress: called with ``Progress``, ``State``, ``Finding`` and ``Push`` events while the meter is read.
 
     Raises:
@@ -180,12 +180,56 @@ def connect(
         AssociationRefused: the meter did not want this client.
     """
     address = parse_address(target)
-    plan = Plan.of(address, protocol, password, authentication, keys, security, client, server, vendor, timing)
+    plan = plan_for(address, protocol, password, authentication, keys, security, client, server, vendor, timing)
     hearing = Hearing(progress)
-    port = _open(target, plan, trace)
+    port = open_port(address, openers={"sim": _simulated})
     try:
-        session = run(open_session(plan), port, hearing)
+        if trace is not None:
+            port = RecordingPort(port, trace, target=str(address), secrets=plan.secrets)
+        return Meter(port, run(open_session(plan), port, hearing), hearing)
     except BaseException:
         port.close()
         raise
-    return Meter(port, session, hearing)
+
+
+def plan_for(
+    address: Address,
+    protocol: ProtocolName,
+    password: str | bytes | Secret | None,
+    authentication: AuthenticationName | None,
+    keys: Keys | None,
+    security: SecurityName | None,
+    client: int,
+    server: int,
+    vendor: Quirks | None,
+    timing: Timing | None,
+) -> Plan:
+    """What ``connect`` was told, and what the target's own keys say, as one plan.
+
+    Raises:
+        LocalProtocolError: a value that makes no sense, or a mechanism without its password or keys.
+    """
+    return Plan.of(
+        {
+            "protocol": protocol,
+            "authentication": authentication,
+            "security": security,
+            "client": client,
+            "server": server,
+            **address.options,
+        },
+        medium="line" if address.is_line else "datagram" if address.is_datagram else "stream",
+        framing=address.framing,
+        baud=address.baud,
+        hardware_parity=address.format != "8N1",
+        password=password,
+        keys=keys,
+        quirks=vendor or Quirks(),
+        timing=timing or Timing(),
+    )
+
+
+def _simulated(address: Address) -> Port:
+    from metersdk.simulator.inprocess import open_simulated
+
+    return open_simulated(address)

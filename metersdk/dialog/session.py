@@ -8,11 +8,11 @@ from typing import Protocol, TypeVar
 
 from metersdk.apdu import axdr
 from metersdk.apdu.axdr import Data, Tag
-from metersdk.apdu.dataset import Readout
 from metersdk.apdu.results import DataAccessResult
 from metersdk.apdu.xdlms import AttributeDescriptor, Item
 from metersdk.dialog import dlms
 from metersdk.dialog.association import Association
+from metersdk.dialog.iec62056_21 import Readout
 from metersdk.dialog.profile import iter_profile, read_profile
 from metersdk.dialog.timing import Timing, within
 from metersdk.effects import Dialog, Emit, Progress
@@ -175,7 +175,9 @@ class DlmsSession:
     def _reading(self, item: CosemObject | None, code: Obis) -> Dialog[Reading]:
         if item is None:
             raise LocalProtocolError(
-                f"this association of the meter has no object {code}", layer="data", hint="see `objects` for what it has"
+                f"this association of the meter has no object {code}",
+                layer="data",
+                hint="see `objects` for what it has",
             )
         if not isinstance(item, Readable):
             raise LocalProtocolError(f"{code} is a {class_name(item.class_id)}, not a register", layer="data")
@@ -351,5 +353,3 @@ def _like(now: Data, value: object) -> Data:
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise LocalProtocolError(f"the attribute holds {now.tag.standard_name}; {type(value).__name__} does not fit")
     return Data(now.tag, value)  # type: ignore[arg-type]
-
-

@@ -185,3 +185,25 @@ def _shortest(value: float) -> str:
             if struct.pack(">f", float(text)) == single:
                 return text
     return repr(value)
+
+
+_PREFIXES = {"": 0, "k": 3, "M": 6, "G": 9, "m": -3}
+# A prefix belongs to these alone: "mo" is a month and "m³" no milli-anything.
+_PREFIXED = (Unit.W, Unit.VA, Unit.VAR, Unit.WH, Unit.VAH, Unit.VARH, Unit.A, Unit.V, Unit.JOULE)
+_SPELLINGS = {"varh": "VArh", "var": "VAr", "m³": "m3", "m³/h": "m3/h", "°C": "C", "°": "Deg"}
+_BY_TEXT: dict[str, tuple[Unit, int]] = {}
+for _unit in Unit:
+    for _text in (_unit.symbol, _SPELLINGS.get(_unit.symbol, "")):
+        if _text:
+            _BY_TEXT.setdefault(_text, (_unit, 0))
+for _unit in _PREFIXED:
+    for _prefix, _exponent in _PREFIXES.items():
+        for _text in (_unit.symbol, _SPELLINGS.get(_unit.symbol, _unit.symbol)):
+            _BY_TEXT[_prefix + _text] = (_unit, _exponent)
+# "C" is a temperature in every heat meter seen, never a charge.
+_BY_TEXT["C"] = (Unit.CELSIUS, 0)
+
+
+def unit_from_symbol(text: str) -> tuple[Unit, int] | None:
+    """The unit that a readout names, and the power of ten of its prefix: ``"kWh"`` is ``(Unit.WH, 3)``."""
+    return _BY_TEXT.get(text.strip())

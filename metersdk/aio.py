@@ -1,0 +1,228 @@
+"""The asyncio door: ``aconnect`` and ``AsyncMeter``; method by method the same as ``meter.py``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from datetime import datetime, timedelta
+from os import PathLike
+from typing import TypeVar
+
+from metersdk.apdu.axdr import Data
+from metersdk.apdu.keys import Keys, Secret
+from metersdk.dialog.hearing import Hearing
+from metersdk.dialog.iec62056_21 import Readout
+from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, SecurityName, open_session
+from metersdk.dialog.session import Session
+from metersdk.dialog.timing import Timing
+from metersdk.effects import Dialog
+from metersdk.meter import plan_for
+from metersdk.model.clock import DateTime
+from metersdk.model.cosem.view import ObjectView
+from metersdk.model.identity import Identity
+from metersdk.model.obis import Obis
+from metersdk.model.profile import Profile
+from metersdk.model.quirks import Quirks
+from metersdk.model.reading import Reading
+from metersdk.model.span import Moment
+from metersdk.port.address import Address, aopen_port, parse_address
+from metersdk.port.drive import AsyncPort, aiterate, arun
+from metersdk.port.trace import AsyncRecordingPort
+
+T = TypeVar("T")
+
+
+class AsyncMeter:
+    """One meter, connected. Made by ``aconnect``; an async context manager; not for several tasks at once.
+
+    Every method raises a ``MeterError`` (see ``metersdk.errors``) when it fails; the meter stays usable after a
+    ``ServiceError``. ``findings`` holds what was tolerated, ``pushes`` the APDUs that came unasked.
+    """
+
+    def __init__(self, port: AsyncPort, session: Session, hearing: Hearing) -> None:
+        self._port = port
+        self._session = session
+        self._hearing = hearing
+        self.findings = hearing.findings
+        self.pushes = hearing.pushes
+
+    async def _run(self, dialog: Dialog[T]) -> T:
+        return await arun(self._session.limited(dialog), self._port, self._hearing)
+
+    async def _pieces(self, dialog: Dialog[object]) -> AsyncIterator[Profile]:
+        async with aiterate(self._session.limited(dialog), self._port) as events:
+            async for piece in self._hearing.aprofiles(events):
+                yield piece
+
+    @property
+    def identity(self) -> Awaitable[Identity]:
+        """Manufacturer, model, serial number, protocols offered, negotiated speed."""
+        return self._run(self._session.identify())
+
+    @property
+    def objects(self) -> Awaitable[ObjectView]:
+        """The association view: typed objects by OBIS code. Read once and kept."""
+        return self._run(self._session.objects())
+
+    @property
+    def clock(self) -> Awaitable[DateTime]:
+        """The meter's clock, with deviation and status."""
+        return self._run(self._session.clock())
+
+    async def set_clock(self, moment: datetime | None = None) -> None:
+        """Set the meter's clock; without ``moment`` to the time of this computer, in its zone."""
+        await self._run(self._session.set_clock(moment or datetime.now().astimezone()))
+
+    async def get(self, class_id: int, obis: str | bytes | Obis, attribute: int, *, raw: bool = False) -> object:
+        """One attribute as a plain Python value (date-times as ``DateTime``); ``raw=True`` gives its A-XDR octets."""
+        return await self._run(self._session.get(class_id, obis, attribute, raw=raw))
+
+    async def set(self, class_id: int, obis: str | bytes | Obis, attribute: int, value: object | Data) -> None:
+        """Write one attribute. A plain value takes the type the attribute has now; ``Data`` is sent as it is."""
+        await self._run(self._session.set(class_id, obis, attribute, value))
+
+    async def action(
+        self, class_id: int, obis: str | bytes | Obis, method: int, parameter: Data | None = None
+    ) -> object:
+        """Invoke a method; its return value as a plain Python value, None if it has none."""
+        return await self._run(self._session.action(class_id, obis, method, parameter))
+
+    async def read(self, obis: str | bytes | Obis) -> Reading:
+        """One register: value, unit, time and status."""
+        return await self._run(self._session.read(obis))
+
+    async def registers(self) -> list[Reading]:
+        """All registers of the meter, read with as few requests as it allows."""
+        return await self._run(self._session.registers())
+
+    async def readout(self) -> Readout:
+        """The data message of IEC 62056-21 modes A to D as it was sent, parsed."""
+        return await self._run(self._session.readout())
+
+    async def get_profile(
+        self,
+        obis: str | bytes | Obis | None = None,
+        *,
+        start: Moment | None = None,
+        stop: Moment | None = None,
+        last: str | timedelta | None = None,
+        entries: tuple[int, int] | None = None,
+        columns: list[str] | None = None,
+    ) -> Profile:
+        """A profile as typed columns: whole, from ``start`` to ``stop``, the ``last`` ``"7d"``, or by ``entries``.
+
+        ``obis=None`` takes the first load profile the meter has. ``start`` and ``stop`` are inclusive; without a zone
+        they are the meter's local time. ``last`` counts back from the meter's own clock: ``"90m" "24h" "7d" "4w"``.
+        ``entries=(1, 96)`` counts from 1, inclusive; 0 as the second is the last one. ``columns`` are OBIS codes.
+        """
+        return await self._run(self._session.get_profile(obis, start, stop, last, entries, columns))
+
+    def iter_profile(
+        self,
+        obis: str | bytes | Obis | None = None,
+        *,
+        start: Moment | None = None,
+        stop: Moment | None = None,
+        last: str | timedelta | None = None,
+        entries: tuple[int, int] | None = None,
+        columns: list[str] | None = None,
+    ) -> AsyncIterator[Profile]:
+        """The same piece by piece while it arrives; memory stays bounded by one piece."""
+        return self._pieces(self._session.iter_profile(obis, start, stop, last, entries, columns))
+
+    async def close(self) -> None:
+        """Release the association, disconnect the link, let go of the port. Never raises for a silent meter."""
+        try:
+            await arun(self._session.close(), self._port, self._hearing)
+        finally:
+            await self._port.close()
+
+    async def __aenter__(self) -> AsyncMeter:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<AsyncMeter {self._port.name}: {self._session.name}>"
+
+
+class Connecting:
+    """A connection to be made: ``await`` it for the meter, or enter it with ``async with``, which closes it again."""
+
+    def __init__(self, address: Address, plan: Plan, trace: str | PathLike[str] | None, hearing: Hearing) -> None:
+        self._address = address
+        self._plan = plan
+        self._trace = trace
+        self._hearing = hearing
+        self._meter: AsyncMeter | None = None
+
+    async def _connect(self) -> AsyncMeter:
+        port = await aopen_port(self._address, openers={"sim": _simulated})
+        try:
+            if self._trace is not None:
+                port = AsyncRecordingPort(port, self._trace, target=str(self._address), secrets=self._plan.secrets)
+            session = await arun(open_session(self._plan), port, self._hearing)
+        except BaseException:
+            await port.close()
+            raise
+        return AsyncMeter(port, session, self._hearing)
+
+    def __await__(self) -> Generator[object, None, AsyncMeter]:
+        return self._connect().__await__()
+
+    async def __aenter__(self) -> AsyncMeter:
+        self._meter = await self._connect()
+        return self._meter
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._meter is not None:
+            await self._meter.close()
+
+
+def aconnect(
+    target: str,
+    *,
+    protocol: ProtocolName = "auto",
+    password: str | bytes | Secret | None = None,
+    authentication: AuthenticationName | None = None,
+    keys: Keys | None = None,
+    security: SecurityName | None = None,
+    client: int = 16,
+    server: int = 1,
+    vendor: Quirks | None = None,
+    timing: Timing | None = None,
+    trace: str | PathLike[str] | None = None,
+    progress: Callable[[object], object] | None = None,
+) -> Connecting:
+    """Open ``target``, sign on, associate; the meter is ready to be read.
+
+    Args:
+        target: a device (``/dev/ttyUSB0``, ``COM3``) or a URL: ``serial:// tcp://host:port udp:// rfc2217:// pty://
+            sim://NAME trace://FILE listen://:4059``. Its query keys (docs/targets.md) win over the arguments here.
+        protocol: ``auto`` signs on at 300 Bd on a line (IEC 62056-21) and hands over to DLMS where the meter offers
+            mode E; on TCP and UDP it is ``dlms``.
+        password: for ``low`` and the ``high`` mechanisms but GMAC.
+        authentication: left out: ``low`` with a password, ``high-gmac`` with keys, else ``none``.
+        keys: encryption and authentication key, system title, invocation counter.
+        security: left out: ``authenticated-encrypted`` with keys, else ``none``.
+        client, server: service access points; 16 is the public client, 1 the management logical device.
+        vendor: switches for what is special about this meter.
+        timing: how long to wait.
+        trace: a file to record the session to; passwords are masked.
+        progress: called with ``Progress``, ``State``, ``Finding`` and ``Push`` events while the meter is read.
+
+    Raises:
+        PortError: the target could not be opened.
+        NoAnswer: nobody answered.
+        AssociationRefused: the meter did not want this client.
+    """
+    address = parse_address(target)
+    plan = plan_for(address, protocol, password, authentication, keys, security, client, server, vendor, timing)
+    return Connecting(address, plan, trace, Hearing(progress))
+
+
+def _simulated(address: Address) -> AsyncPort:
+    from metersdk.port.virtual import AsyncFromSync
+    from metersdk.simulator.inprocess import open_simulated
+
+    return AsyncFromSync(open_simulated(address))

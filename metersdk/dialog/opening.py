@@ -1,0 +1,282 @@
+"""From a line or a connection to a session: sign on, hand over, associate; and the plan that says how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
+
+from metersdk.apdu import axdr
+from metersdk.apdu.acse import Authentication
+from metersdk.apdu.cipher import Keys, Secret, Security
+from metersdk.dialog import dlms
+from metersdk.dialog.association import Association, AssociationSettings, Link
+from metersdk.dialog.iec62056_21 import SignedOn, SignOn, fall_back, hand_over, sign_on
+from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
+from metersdk.dialog.readout import ListeningSource, ReadoutSession, SignedOnSource
+from metersdk.dialog.session import DlmsSession, Session
+from metersdk.dialog.timing import Timing, within
+from metersdk.effects import Dialog, Emit, Now, SetLine, State
+from metersdk.errors import Cancel, DecodeError, LocalProtocolError, MeterError, NoAnswer, ServiceError
+from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.model.identity import Identity
+from metersdk.model.obis import Obis
+from metersdk.model.quirks import Quirks
+
+ProtocolName: TypeAlias = Literal["auto", "iec62056-21", "dlms"]
+AuthenticationName: TypeAlias = Literal["none", "low", "high", "high-md5", "high-sha1", "high-gmac", "high-sha256"]
+SecurityName: TypeAlias = Literal["none", "authenticated", "encrypted", "authenticated-encrypted"]
+Medium: TypeAlias = Literal["line", "stream", "datagram"]
+Framing: TypeAlias = Literal["wrapper", "hdlc"]
+
+E = TypeVar("E", Authentication, Security)
+
+PUBLIC_CLIENT = 16
+INVOCATION_COUNTER = Obis("0.0.43.1.0.255")
+# Seconds for the good-bye of an opening that failed half-way.
+_FAREWELL = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to reach a meter.
+
+    Attributes:
+        medium: a ``line`` has a speed and may want a sign-on; ``stream`` and ``datagram`` have none.
+        framing: HDLC or the wrapper, where the medium is no line.
+        protocol: ``auto`` signs on where there is a line, and speaks DLMS elsewhere.
+        baud: speed of direct HDLC on a line, without sign-on, and of a meter that pushes in mode D.
+        listen: mode D: the meter speaks by itself, nothing is sent.
+        sign_on, hdlc, association, quirks, timing: the settings of each layer.
+    """
+
+    medium: Medium = "stream"
+    framing: Framing = "wrapper"
+    protocol: ProtocolName = "auto"
+    baud: int = 9600
+    listen: bool = False
+    sign_on: SignOn = field(default_factory=SignOn)
+    hdlc: HdlcSettings = field(default_factory=HdlcSettings)
+    association: AssociationSettings = field(default_factory=AssociationSettings)
+    quirks: Quirks = field(default_factory=Quirks)
+    timing: Timing = field(default_factory=Timing)
+
+    @classmethod
+    def of(
+        cls,
+        options: Mapping[str, object],
+        *,
+        medium: Medium,
+        framing: Framing | None,
+        baud: int | None,
+        hardware_parity: bool,
+        password: Secret | bytes | str | None,
+        keys: Keys | None,
+        quirks: Quirks,
+        timing: Timing,
+    ) -> Plan:
+        """A plan from the names a caller writes; what is left out follows from what is given.
+
+        Raises:
+            LocalProtocolError: no such name, or a mechanism without its password or keys.
+        """
+        told = {key: value for key, value in options.items() if value is not None}
+        protocol = _one_of(told.get("protocol", "auto"), get_args(ProtocolName), "protocol")
+        mode = _one_of(str(told.get("mode", "auto")), ("auto", "A", "B", "C", "D", "E"), "mode")
+        default = "low" if password is not None else "high-gmac" if keys is not None else "none"
+        client, server = _number(told, "client", 16), _number(told, "server", 1)
+        info, window = _number(told, "max_info", 2030), _number(told, "window", 7)
+        return cls(
+            medium=medium,
+            framing=framing or "wrapper",
+            protocol=protocol,
+            baud=baud or (2400 if mode == "D" else 9600),
+            listen=mode == "D",
+            sign_on=SignOn(
+                address=str(told.get("address", "")),
+                mode="auto" if mode == "D" else mode,
+                hdlc=protocol == "auto",
+                wake_up=_number(told, "wake_up", 0) == 1,
+                parity="hardware" if hardware_parity else "software",
+            ),
+            hdlc=HdlcSettings(
+                physical=_number(told, "physical", None),
+                address_size=quirks.hdlc_address_size or _number(told, "address_size", None),
+                negotiate=quirks.hdlc_parameters,
+                max_info_tx=info,
+                max_info_rx=info,
+                window_tx=window,
+                window_rx=window,
+                response_timeout=min(3.0, timing.response / 2),
+            ),
+            association=AssociationSettings(
+                client=client,
+                server=server,
+                authentication=_named(Authentication, str(told.get("authentication", default)), "authentication"),
+                password=password,
+                keys=keys,
+                security=_named(
+                    Security,
+                    str(told.get("security", "none" if keys is None else "authenticated-encrypted")),
+                    "security",
+                ),
+                timeout=timing.response,
+                release=quirks.release == "rlrq",
+            ),
+            quirks=quirks,
+            timing=timing,
+        )
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What a trace must not show."""
+        password = self.association.password
+        return () if password is None else (Secret(password),)
+
+
+def _one_of(value: object, known: tuple[str, ...], what: str) -> Any:
+    if value not in known:
+        raise LocalProtocolError(f"{value!r} is no {what}", hint=f"one of: {', '.join(known)}")
+    return value
+
+
+def _number(told: Mapping[str, object], key: str, default: Any) -> Any:
+    value = told.get(key, default)
+    if isinstance(value, str):
+        if not (value.isascii() and value.isdigit()):
+            raise LocalProtocolError(f"{key}={value!r}: a whole number is needed")
+        return int(value)
+    return value
+
+
+def _named(kind: type[E], name: str, what: str) -> E:
+    try:
+        return kind[name.upper().replace("-", "_")]
+    except KeyError:
+        known = ", ".join(each.lower().replace("_", "-") for each in kind.__members__)
+        raise LocalProtocolError(f"{name!r} is no {what}", hint=f"one of: {known}") from None
+
+
+def open_session(plan: Plan) -> Dialog[Session]:
+    """Reach the meter as planned; what was opened half-way is closed again before an error goes on.
+
+    Raises:
+        NoAnswer: nobody answered, in any protocol that was tried.
+        AssociationRefused, SecurityError: the meter did not want this client.
+        RemoteProtocolError: what answered does not speak the protocol.
+    """
+    return within(_open_session(plan), plan.timing.total)
+
+
+def _open_session(plan: Plan) -> Dialog[Session]:
+    buffer = ReceiveBuffer()
+    if plan.medium != "line":
+        return (yield from _associate(plan, buffer, _identity(plan, None)))
+    if plan.protocol == "dlms":
+        yield SetLine(plan.baud)
+        return (yield from _associate(plan, buffer, _identity(plan, None)))
+    if plan.listen:
+        spoken = Identity(protocols=("iec62056-21:D",), protocol="iec62056-21:D", baud=plan.baud)
+        return ReadoutSession(ListeningSource(plan.sign_on, plan.baud, buffer), spoken, plan.timing)
+    try:
+        signed = yield from sign_on(plan.sign_on, buffer)
+    except NoAnswer as silence:
+        if plan.protocol != "auto":
+            raise
+        return (yield from _direct(plan, buffer, silence))
+    if signed.mode != "E":
+        return _readout_session(plan, signed, buffer)
+    yield from hand_over(signed)
+    yield Emit(State("hand-over", f"HDLC at {signed.baud} Bd"))
+    try:
+        return (yield from _associate(plan, buffer, _identity(plan, signed)))
+    except NoLink:
+        # The meter missed the acknowledgement: it does not wait for HDLC, it sends its readout at 300 Bd (6.4.2).
+        return _readout_session(plan, (yield from fall_back(signed)), buffer)
+
+
+def _readout_session(plan: Plan, signed: SignedOn, buffer: ReceiveBuffer) -> Session:
+    return ReadoutSession(SignedOnSource(signed, buffer), _identity(plan, signed), plan.timing)
+
+
+def _direct(plan: Plan, buffer: ReceiveBuffer, silence: NoAnswer) -> Dialog[Session]:
+    """Nobody answered the sign-on: many meters on RS-485 speak HDLC at once. If they do not, the first error counts."""
+    yield Emit(State("direct-hdlc", f"no answer to the sign-on; trying HDLC at {plan.baud} Bd"))
+    yield SetLine(plan.baud)
+    buffer.clear()
+    try:
+        return (yield from _associate(plan, buffer, _identity(plan, None)))
+    except NoLink:
+        raise silence from None
+
+
+class NoLink(NoAnswer):
+    """Nobody answered SNRM."""
+
+
+def _associate(plan: Plan, buffer: ReceiveBuffer, identity: Identity) -> Dialog[Session]:
+    settings = plan.association
+    keys = settings.keys
+    if keys is not None and keys.counter is None:
+        settings = replace(settings, keys=(yield from _with_counter(plan, buffer, keys)))
+    association = yield from _opened(plan, buffer, settings)
+    return DlmsSession(association, identity, plan.quirks, plan.timing)
+
+
+def _opened(plan: Plan, buffer: ReceiveBuffer, settings: AssociationSettings) -> Dialog[Association]:
+    link = _link(plan, buffer, settings)
+    association = Association(link, settings)
+    try:
+        yield from association.open()
+    except (MeterError, Cancel) as error:
+        if isinstance(link, HdlcLink) and link.parameters is None:
+            if isinstance(error, NoAnswer):
+                raise NoLink(error.message, layer=error.layer, state=error.state, retryable=True) from error
+            raise
+        yield from link.close((yield Now()) + _FAREWELL)
+        raise
+    return association
+
+
+def _with_counter(plan: Plan, buffer: ReceiveBuffer, keys: Keys) -> Dialog[Keys]:
+    """A meter takes only counters above the last it saw, and tells the public client which that was."""
+    public = AssociationSettings(client=PUBLIC_CLIENT, server=plan.association.server, timeout=plan.timing.response)
+    association = yield from _opened(plan, buffer, public)
+    try:
+        raw = yield from dlms.get(association, 1, INVOCATION_COUNTER.octets, 2)
+        last = axdr.decode_all(raw).value
+    except (ServiceError, DecodeError) as error:
+        raise LocalProtocolError(
+            f"the meter does not tell its invocation counter: {error.message}",
+            layer="association",
+            hint="give Keys(invocation_counter=...), above the last one this client used",
+        ) from error
+    finally:
+        yield from association.release()
+    if not isinstance(last, int):
+        raise DecodeError("the invocation counter is no number", layer="data", data=raw)
+    yield Emit(State("invocation-counter", f"the meter last saw {last}"))
+    return replace(keys, invocation_counter=last + 1)
+
+
+def _link(plan: Plan, buffer: ReceiveBuffer, settings: AssociationSettings) -> Link:
+    if plan.medium == "line" or plan.framing == "hdlc":
+        return HdlcLink(replace(plan.hdlc, client=settings.client, server=settings.server), buffer)
+    return WrapperLink(settings.client, settings.server, buffer, datagram=plan.medium == "datagram")
+
+
+def _identity(plan: Plan, signed: SignedOn | None) -> Identity:
+    spoken = "dlms:hdlc" if plan.medium == "line" or plan.framing == "hdlc" else "dlms:wrapper"
+    if signed is None:
+        return Identity(protocols=(spoken,), protocol=spoken, baud=plan.baud if plan.medium == "line" else None)
+    said = signed.identification
+    modes = (signed.mode,) if said is None else ("C", "E") if said.mode == "E" else (said.mode,)
+    offered = tuple(f"iec62056-21:{mode}" for mode in modes)
+    return Identity(
+        manufacturer=said.manufacturer if said else None,
+        model=said.text if said else None,
+        identification=said.raw.decode("latin-1") if said else None,
+        protocols=(*offered, "dlms:hdlc") if said and said.offers_hdlc else offered,
+        protocol="dlms:hdlc" if signed.mode == "E" else f"iec62056-21:{signed.mode}",
+        baud=signed.baud,
+    )

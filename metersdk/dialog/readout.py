@@ -1,0 +1,275 @@
+"""The session of a meter in modes A to D: it sends all it has in one data message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NoReturn, Protocol, TypeVar
+
+from metersdk.apdu.axdr import Data
+from metersdk.apdu.dataset import DataSet, Value
+from metersdk.dialog import iec62056_21
+from metersdk.dialog.iec62056_21 import Readout, SignedOn, SignOn
+from metersdk.dialog.session import Code
+from metersdk.dialog.timing import Timing, within
+from metersdk.effects import Dialog, Emit
+from metersdk.errors import DecodeError, Finding, LocalProtocolError, MeterError
+from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.frame.iec62056_21 import Identification
+from metersdk.model.clock import DateTime
+from metersdk.model.cosem.view import ObjectView
+from metersdk.model.identity import Identity
+from metersdk.model.obis import Obis
+from metersdk.model.profile import Profile
+from metersdk.model.quantity import Unit, scaled, unit_from_symbol
+from metersdk.model.reading import Reading
+from metersdk.model.span import Moment
+
+T = TypeVar("T")
+
+# Where meters put their serial number in a readout, best first: C.1.0, 0.0.0, and the names of IEC 62056-61.
+SERIAL_NUMBERS = ("C.1.0", "96.1.0", "C.1", "0.0.0", "0.0", "0.0.1")
+TIME, DATE = "0.9.1", "0.9.2"
+DATE_TIME = "1.0.0"
+_ONE_MESSAGE = "a meter sends one message with all its registers; there are no single objects"
+
+
+class Source(Protocol):
+    """Where data messages come from."""
+
+    def next(self) -> Dialog[Readout]: ...
+    def close(self) -> Dialog[None]: ...
+
+
+class SignedOnSource:
+    """Modes A to C: the meter sends its data message after each sign-on."""
+
+    def __init__(self, signed: SignedOn, buffer: ReceiveBuffer) -> None:
+        self._signed = signed
+        self._buffer = buffer
+        self._fresh = True
+
+    def next(self) -> Dialog[Readout]:
+        if not self._fresh:
+            self._signed = yield from iec62056_21.sign_on(self._signed.settings, self._buffer)
+        self._fresh = False
+        return (yield from iec62056_21.readout(self._signed))
+
+    def close(self) -> Dialog[None]:
+        """B0, if the data message was not taken: a meter that has sent it has ended the session by itself."""
+        if self._fresh:
+            yield from iec62056_21.sign_off(self._signed)
+
+
+class ListeningSource:
+    """Mode D: the meter sends by itself, and cannot be asked."""
+
+    def __init__(self, settings: SignOn, baud: int, buffer: ReceiveBuffer) -> None:
+        self._settings = settings
+        self._baud = baud
+        self._buffer = buffer
+
+    def next(self) -> Dialog[Readout]:
+        settings = self._settings
+        return iec62056_21.listen(
+            baud=self._baud,
+            parity=settings.parity,
+            timing=settings.timing,
+            total=settings.total,
+            buffer=self._buffer,
+        )
+
+    def close(self) -> Dialog[None]:
+        yield from ()
+
+
+class ReadoutSession:
+    """A meter and its data message, which is read when it is first needed."""
+
+    def __init__(self, source: Source, identity: Identity, timing: Timing) -> None:
+        self._source = source
+        self._identity = identity
+        self._timing = timing
+        self._readout: Readout | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self._identity)
+
+    def limited(self, dialog: Dialog[T]) -> Dialog[T]:
+        return within(dialog, self._timing.total)
+
+    def readout(self) -> Dialog[Readout]:
+        """The data message; every call after the first signs on anew, or waits for the next telegram."""
+        home = yield from self._source.next()
+        for finding in home.findings:
+            yield Emit(finding)
+        if self._readout is None and home.identification is not None and self._identity.identification is None:
+            self._identity = _identified(self._identity, home.identification)
+        self._readout = home
+        return home
+
+    def _held(self) -> Dialog[Readout]:
+        return self._readout if self._readout is not None else (yield from self.readout())
+
+    def identify(self) -> Dialog[Identity]:
+        """With the serial number, which stands in the data message."""
+        if self._identity.serial_number is None:
+            found = _find((yield from self._held()), SERIAL_NUMBERS)
+            self._identity = self._identity.model_copy(
+                update={"serial_number": found.value.text.strip() if found else None}
+            )
+        return self._identity
+
+    def registers(self) -> Dialog[list[Reading]]:
+        home = yield from self._held()
+        readings = []
+        for data_set in home.data_sets:
+            try:
+                readings.append(_reading(data_set))
+            except MeterError as error:
+                yield Emit(Finding("no-obis", f"{data_set.address!r}: {error.message}", "data", data_set.offset))
+        return readings
+
+    def read(self, obis: Code) -> Dialog[Reading]:
+        code = Obis.parse(obis)
+        for reading in (yield from self.registers()):
+            if reading.obis == code:
+                return reading
+        raise LocalProtocolError(f"the readout of this meter holds no {code.reduced}", hint="see registers()")
+
+    def clock(self) -> Dialog[DateTime]:
+        """From 0.9.2 and 0.9.1, or 1.0.0; the meter's local time.
+
+        Raises:
+            DecodeError: the readout holds no clock, or not in a form known.
+        """
+        home = yield from self._held()
+        both = _find(home, (DATE_TIME,))
+        day, of_day = _find(home, (DATE,)), _find(home, (TIME,))
+        if day is not None and of_day is not None:
+            return _stamp(day.value.text, of_day.value.text)
+        if both is not None:
+            return DateTime.from_zst(both.value.text.rstrip("SW"))
+        raise DecodeError("the readout of this meter holds no clock", layer="data")
+
+    def objects(self) -> Dialog[ObjectView]:
+        """Over DLMS only."""
+        return self._refuse("objects")
+
+    def set_clock(self, moment: datetime) -> Dialog[None]:
+        """Over DLMS only."""
+        return self._refuse("set_clock")
+
+    def get(self, class_id: int, obis: Code, attribute: int, *, raw: bool = False) -> Dialog[object]:
+        """Over DLMS only."""
+        return self._refuse("get")
+
+    def set(self, class_id: int, obis: Code, attribute: int, value: object) -> Dialog[None]:
+        """Over DLMS only."""
+        return self._refuse("set")
+
+    def action(self, class_id: int, obis: Code, method: int, parameter: Data | None = None) -> Dialog[object]:
+        """Over DLMS only."""
+        return self._refuse("action")
+
+    def get_profile(
+        self,
+        obis: Code | None,
+        start: Moment | None,
+        stop: Moment | None,
+        last: str | timedelta | None,
+        entries: tuple[int, int] | None,
+        columns: Sequence[str] | None,
+    ) -> Dialog[Profile]:
+        """Over DLMS only."""
+        return self._refuse("get_profile")
+
+    def iter_profile(
+        self,
+        obis: Code | None,
+        start: Moment | None,
+        stop: Moment | None,
+        last: str | timedelta | None,
+        entries: tuple[int, int] | None,
+        columns: Sequence[str] | None,
+    ) -> Dialog[object]:
+        """Over DLMS only."""
+        return self._refuse("iter_profile")
+
+    def _refuse(self, what: str) -> NoReturn:
+        hint = "use registers() or read()"
+        if any(protocol.startswith("dlms") for protocol in self._identity.protocols):
+            hint += "; the meter offers mode E: connect(..., protocol='auto')"
+        raise LocalProtocolError(f"{what}: over {self._identity.protocol} {_ONE_MESSAGE}", hint=hint)
+
+    def close(self) -> Dialog[None]:
+        yield from self._source.close()
+
+
+def _identified(identity: Identity, said: Identification) -> Identity:
+    return identity.model_copy(
+        update={
+            "manufacturer": said.manufacturer,
+            "model": said.text,
+            "identification": said.raw.decode("latin-1"),
+        }
+    )
+
+
+def _find(home: Readout, addresses: Sequence[str]) -> DataSet | None:
+    for address in addresses:
+        for data_set in home.data_sets:
+            if data_set.values and (data_set.address == address or data_set.address.endswith(":" + address)):
+                return data_set
+    return None
+
+
+def _reading(data_set: DataSet) -> Reading:
+    """One data set as a reading; a second value in parentheses is the time of the first (cumulative maximum)."""
+    if not data_set.values:
+        raise DecodeError("no value", layer="data")
+    value, *more = data_set.values
+    number, unit = _scaled(value)
+    return Reading(
+        obis=Obis.parse(data_set.address.replace("&", "*")),
+        value=number if number is not None else value.text,
+        unit=unit,
+        time=next((stamp for each in more if (stamp := _moment(each.text)) is not None), None),
+        raw=value.text,
+    )
+
+
+def _scaled(value: Value) -> tuple[Decimal | None, Unit | None]:
+    """Number and unit, a prefix in the unit taken into the number: ``0012345.678*kWh`` is 12345678 Wh exactly."""
+    if value.number is None or not value.unit:
+        return value.number, None
+    found = unit_from_symbol(value.unit)
+    if found is None:
+        return value.number, None
+    unit, exponent = found
+    return scaled(value.number, exponent), unit
+
+
+def _moment(text: str) -> DateTime | None:
+    try:
+        return DateTime.from_zst(text)
+    except DecodeError:
+        return None
+
+
+def _stamp(day: str, of_day: str) -> DateTime:
+    """``0.9.2(261122)`` or ``(26-11-22)`` or ``(1261122)``, and ``0.9.1(153000)`` or ``(15:30:00)``."""
+    date_digits = "".join(filter(str.isdigit, day))
+    time_digits = "".join(filter(str.isdigit, of_day))
+    season = ""
+    if len(date_digits) == 7:
+        season, date_digits = date_digits[0], date_digits[1:]
+    if len(time_digits) == 7:
+        season, time_digits = time_digits[0], time_digits[1:]
+    if len(date_digits) == 8:
+        date_digits = date_digits[2:]
+    if len(date_digits) != 6 or len(time_digits) not in (4, 6):
+        raise DecodeError(f"no clock known: 0.9.2({day}) 0.9.1({of_day})", layer="data")
+    return DateTime.from_zst(season + date_digits + time_digits)
