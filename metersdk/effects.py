@@ -75,7 +75,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A step of the dialog worth showing: ``"sign-on" "identified" "speed" "associated"``; ``text`` says it in words."""
+    """A step worth showing: ``"sign-on" "speed" "hand-over" "associated"`` and the like; ``text`` says it in words."""
 
     name: str
     text: str
