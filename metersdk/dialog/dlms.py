@@ -126,14 +126,14 @@ def stream(
     raise _unexpected(answer, "GET")
 
 
-def get_list(ex: Exchange, items: Sequence[Item]) -> Dialog[list[bytes | DataAccessResult]]:
+def get_list(ex: Exchange, items: Sequence[Item], *, singly: bool = False) -> Dialog[list[bytes | DataAccessResult]]:
     """Read several attributes -> for each its encoded Data or its result, in order.
 
     GET with list where it was negotiated, split so that no request is longer than the meter takes; one by one
-    otherwise, or where the meter refuses the list as such.
+    otherwise, or where the meter refuses the list as such. ``singly`` is for meters that answer lists wrongly.
     """
     results: list[bytes | DataAccessResult] = []
-    for group in _get_groups(ex, items):
+    for group in _get_groups(ex, items, singly):
         try:
             results += (yield from _get_group(ex, group)) if len(group) > 1 else (yield from _get_singly(ex, group))
         except errors.ServiceError as refusal:
@@ -142,8 +142,8 @@ def get_list(ex: Exchange, items: Sequence[Item]) -> Dialog[list[bytes | DataAcc
     return results
 
 
-def _get_groups(ex: Exchange, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    if Conformance.MULTIPLE_REFERENCES not in ex.conformance:
+def _get_groups(ex: Exchange, items: Sequence[Item], singly: bool) -> Iterator[Sequence[Item]]:
+    if singly or Conformance.MULTIPLE_REFERENCES not in ex.conformance:
         yield from ((item,) for item in items)
         return
     room = _room(ex) - len(b"\xc0\x03\xc1\x7f")
