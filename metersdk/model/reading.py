@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, model_validator
 
+from metersdk.errors import LocalProtocolError
 from metersdk.model.clock import Date, DateTime, Time
 from metersdk.model.fields import DateTimeField, ObisField, UnitField
 from metersdk.model.obis import Obis, name
@@ -63,7 +64,11 @@ class Reading(BaseModel):
     @classmethod
     def _named(cls, fields: object) -> object:
         if isinstance(fields, dict) and not fields.get("name") and isinstance(fields.get("obis"), (str, bytes, Obis)):
-            return fields | {"name": name(fields["obis"])}
+            try:
+                return fields | {"name": name(fields["obis"])}
+            except LocalProtocolError:
+                # The check of the field itself reports it.
+                return fields
         return fields
 
     def __str__(self) -> str:

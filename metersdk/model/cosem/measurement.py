@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import IntEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, PlainSerializer
 
 from metersdk.apdu.axdr import Data, Tag
 from metersdk.model.clock import DateTime
@@ -28,6 +28,20 @@ from metersdk.model.cosem.kinds import (
 from metersdk.model.fields import DateTimeField, UnitField
 from metersdk.model.quantity import Unit, scaled
 from metersdk.model.reading import Raw, Reading, Value
+
+CaptureField = Annotated[
+    InstanceOf[CaptureObject],
+    PlainSerializer(
+        lambda item: {
+            "class_id": item.class_id,
+            "obis": str(item.obis),
+            "attribute": item.attribute,
+            "index": item.index,
+        },
+        return_type=dict[str, int | str],
+        when_used="json",
+    ),
+]
 
 
 class ScalerUnit(BaseModel):
@@ -193,10 +207,10 @@ class ProfileGeneric(CosemObject):
     class_id: int = 7
     version: int = 1
     buffer: DataField | None = None
-    capture_objects: tuple[InstanceOf[CaptureObject], ...] | None = None
+    capture_objects: tuple[CaptureField, ...] | None = None
     capture_period: int | None = None
     """Seconds; 0: captured by events or by hand."""
     sort_method: SortMethod | int | None = None
-    sort_object: InstanceOf[CaptureObject] | None = None
+    sort_object: CaptureField | None = None
     entries_in_use: int | None = None
     profile_entries: int | None = None
