@@ -55,7 +55,7 @@ Envelope = Literal["service", "general", "ciphering"]
 
 def overhead(envelope: Envelope) -> int:
     """Octets that protection adds to an APDU at most: tag, length, SC, counter, authentication tag, and the header."""
-    header = {"service": 0, "general": 9, "ciphering": 23}[envelope]
+    header = {"service": 0, "general": 9, "ciphering": 24}[envelope]
     return 1 + 3 + _HEADER_SIZE + TAG_SIZE + header
 
 
@@ -194,14 +194,17 @@ def _split_general_ciphering(apdu: bytes) -> tuple[bytes, int]:
     for _ in ("transaction-id", "originator", "recipient", "date-time", "other-information"):
         value, at = _octet_string(apdu, at)
         header.append(value)
-    if apdu[at : at + 1] == b"\x00":
+    key_info = apdu[at : at + 3]
+    if key_info[:1] == b"\x00":
         return header[1], at + 1
     # key-info present, choice identified-key [0], key-id global-unicast (0) or global-broadcast (1).
-    if apdu[at : at + 2] == b"\x01\x00" and apdu[at + 2 : at + 3] in (b"\x00", b"\x01"):
+    if key_info in (b"\x01\x00\x00", b"\x01\x00\x01"):
         return header[1], at + 3
-    raise SecurityError(
-        "general-ciphering with a wrapped or agreed key is not served", layer="apdu", offset=at, data=apdu
-    )
+    if key_info[:2] in (b"\x01\x01", b"\x01\x02"):
+        raise SecurityError(
+            "general-ciphering with a wrapped or agreed key is not served", layer="apdu", offset=at, data=apdu
+        )
+    raise DecodeError("the key-info of general-ciphering is misshapen", layer="apdu", offset=at, data=apdu)
 
 
 # --- Context ----------------------------------------------------------------------------------------------------------
