@@ -26,7 +26,7 @@ from metersdk.dialog.hdlc_states import (
 )
 from metersdk.dialog.hdlc_station import MAX_APDU, Findings, Proposal, Station, without_llc
 from metersdk.dialog.push import PushAssembler
-from metersdk.effects import Dialog, Now, Receive, Send, Sleep
+from metersdk.effects import Dialog, Now, Receive, Send
 from metersdk.errors import (
     Finding,
     FrameError,
@@ -54,9 +54,10 @@ MAX_PUSHES: Final = 1000
 _DISC_TRIES: Final = 3
 # Responses in a row whose N(R) names no frame of ours, before the link is called out of step.
 _MAX_OUT_OF_STEP: Final = 3
-# A peer with nothing to say yet is polled twice at once, then after a pause that doubles up to the last of these.
-_POLLS_WITHOUT_PAUSE: Final = 2
-_FIRST_PAUSE: Final = 0.05
+# After a response that brings nothing the line is listened to before the next command: first so many seconds, twice as
+# many for each further one. It may be the late copy of an old response, with the true one behind it: a command for
+# each copy would call for one more copy each, for ever. And a meter that is busy is not pestered.
+_FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 1.0
 
 
@@ -240,10 +241,7 @@ class HdlcLink(Station):
                 state=str(self.mode),
                 retryable=True,
             )
-        if self._idle > _POLLS_WITHOUT_PAUSE:
-            pause = min(_FIRST_PAUSE * 2 ** (self._idle - _POLLS_WITHOUT_PAUSE - 1), _LONGEST_PAUSE, limit.at - now)
-            yield Sleep(pause)
-        if self._silent or self._gaps or self._flow is Flow.BUSY or not self._out.outstanding:
+        if self._silent or self._gaps > 1 or self._flow is Flow.BUSY or not self._out.outstanding:
             # After silence the meter is asked what it has got, never sent the same again blindly. After a gap RR asks
             # for what is missing; to a meter that does not see that by N(R), REJ says it.
             kind = FrameKind.REJ if self._gaps > 1 else FrameKind.RR
@@ -262,27 +260,29 @@ class HdlcLink(Station):
 
     def _collect(self, limit: _Limit) -> Dialog[None]:
         """Take in what the meter says until it gives the turn back (F=1), or falls silent."""
-        settings = self.settings
+        timeout = self.settings.response_timeout
         before = self._progress
         self._gap = False
+        final = False
         now: float = yield Now()
-        until = now + settings.response_timeout
+        until = now + timeout
         while (frame := (yield from self._next_frame(min(until, limit.at), limit.at))) is not None:
             if not self._take_in(frame):
                 continue
             now = yield Now()
-            until = now + settings.response_timeout
+            until = now + timeout
+            final = frame.final
             if self._progress != before:
                 limit.push(now)
-            if frame.final:
-                self._turn = follow(TURNS, self._turn, TurnEvent.FINAL)
-                break
-            self._turn = follow(TURNS, self._turn, TurnEvent.FRAME)
-        else:
-            self._turn = follow(TURNS, self._turn, TurnEvent.SILENCE)
-            self._silent = True
-        self._gaps = self._gaps + 1 if self._gap else 0
-        self._idle = 0 if self._progress != before or self._silent else self._idle + 1
+                self._idle = 0
+            if final:
+                if self._progress != before or frame.kind is FrameKind.REJ:
+                    break
+                until = now + min(_FIRST_PAUSE * 2 ** min(self._idle, 8), _LONGEST_PAUSE)
+                self._idle += 1
+        self._turn = follow(TURNS, self._turn, TurnEvent.FINAL if final else TurnEvent.SILENCE)
+        self._silent = not final
+        self._gaps = self._gaps + 1 if self._gap and self._progress == before else 0
 
     def _take_in(self, frame: Frame) -> bool:
         """Act on one frame; whether it belongs to the exchange, so that its F bit counts."""
