@@ -66,6 +66,8 @@ _ITS_ERRORS = (
 )
 # Its lengths are single octets. The fixed octets of an AARQ with all fields it serves are 38: 38 + 80 < 128.
 _ROOM = 80
+# Tag, length, security control, counter.
+_SMALLEST_CIPHERED = 7
 _AARE_TAGS = frozenset((0xA1, 0xA2, 0xA3, 0xA4, 0x88, 0x89, 0xAA, 0xBE))
 # version 6, no quality of service, VAA of logical names: it reads all other forms wrongly, or prints to stdout.
 _INITIATE_RESPONSE = re.compile(rb"\x08\x00\x06\x5F\x1F\x04\x00.{5}\x00\x07", re.DOTALL)
@@ -233,7 +235,8 @@ def _user_information(raw: bytes) -> _Unit:
 
     if raw[:1] == b"\x01":
         content = _initiate_request(decode_initiate_request(raw))
-    elif raw[:1] == b"\x21":
+    elif raw[:1] == b"\x21" and len(raw) >= _SMALLEST_CIPHERED:
+        # Its length is checked there; a counter that is cut off is not, and would be filled up with zeros.
         content = _guarded(lambda: GlobalCipherInitiateRequest.from_bytes(raw))
     else:
         raise _not_served()
