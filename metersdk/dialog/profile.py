@@ -28,7 +28,7 @@ from metersdk.model.quantity import Unit
 from metersdk.model.quirks import Quirks
 
 CLASS = 7
-_BUFFER, _CAPTURE_OBJECTS, _CAPTURE_PERIOD, _SORT_METHOD, _SORT_OBJECT, _IN_USE, _ENTRIES = range(2, 9)
+_BUFFER, _CAPTURE_OBJECTS, _CAPTURE_PERIOD, _SORT_METHOD, _SORT_OBJECT, _IN_USE = range(2, 8)
 _QUIRKS = Quirks()
 # Values of registers, and where their scaler and unit stand (Blue Book, classes 3, 4 and 5).
 _SCALER_UNIT = {(3, 2): 3, (4, 2): 3, (5, 2): 4, (5, 3): 4}
@@ -62,7 +62,18 @@ class _Generic:
     @property
     def clock(self) -> int | None:
         """The column with the time stamps."""
-        return next((n for n, c in enumerate(self.captures) if (c.class_id, c.attribute) == (8, 2)), None)
+        return next((n for n, capture in enumerate(self.captures) if _is_clock(capture)), None)
+
+    @property
+    def time_object(self) -> CaptureObject | None:
+        """What a range of time restricts: the clock column, or a clock that sorts the buffer without being captured."""
+        if self.clock is not None:
+            return self.captures[self.clock]
+        return self.sort_object if self.sort_object is not None and _is_clock(self.sort_object) else None
+
+
+def _is_clock(capture: CaptureObject) -> bool:
+    return (capture.class_id, capture.attribute) == (8, 2)
 
 
 class Cut(Protocol):
@@ -240,8 +251,8 @@ def _plans(
     selective = Conformance.SELECTIVE_ACCESS in ex.conformance
     refused = "the meter refused" if selective else "the meter does not offer selective access:"
     if start is not None or stop is not None:
-        clock = generic.clock
-        if clock is None:
+        clock, restricting = generic.clock, generic.time_object
+        if restricting is None or (clock is None and not selective):
             raise LocalProtocolError(
                 f"the profile {generic.obis} has no clock column to select a time span by", layer="data"
             )
@@ -250,7 +261,7 @@ def _plans(
 
             def ranged(columns: Sequence[CaptureObject]) -> Selection:
                 return by_range(
-                    generic.captures[clock],
+                    restricting,
                     low,
                     high,
                     columns,
@@ -264,12 +275,13 @@ def _plans(
                 yield _Plan(ranged([generic.captures[n] for n in wanted]), wanted, None)
                 tolerated = f"{refused} to select columns by range; they are cut here"
             yield _Plan(ranged(()), everything, None, tolerated)
-        yield _Plan(
-            None,
-            everything,
-            lambda: _SpanCut(clock, start, stop),
-            f"{refused} selection by range; the whole buffer is read and cut here",
-        )
+        if clock is not None:
+            yield _Plan(
+                None,
+                everything,
+                lambda: _SpanCut(clock, start, stop),
+                f"{refused} selection by range; the whole buffer is read and cut here",
+            )
         return
     if entries is not None or wanted != everything:
         first, last = entries or (1, 0)
@@ -359,10 +371,10 @@ def _difference(time: datetime, bound: datetime) -> timedelta:
 
 def _read_generic(ex: dlms.Exchange, obis: Obis, quirks: Quirks) -> Dialog[_Generic]:
     """Read what is needed to make sense of the buffer. All but the capture objects may be missing."""
-    numbers = (_CAPTURE_OBJECTS, _CAPTURE_PERIOD, _SORT_METHOD, _SORT_OBJECT, _IN_USE, _ENTRIES)
+    numbers = (_CAPTURE_OBJECTS, _CAPTURE_PERIOD, _SORT_METHOD, _SORT_OBJECT, _IN_USE)
     singly = not quirks.get_with_list
     results = yield from dlms.get_list(ex, [_item(CLASS, obis, number) for number in numbers], singly=singly)
-    captured, period, sort, sort_object, in_use, _entries = results
+    captured, period, sort, sort_object, in_use = results
     if not isinstance(captured, bytes):
         raise dlms.data_access_error(captured, f"capture objects of the profile {obis}")
     captures = array_of(CAPTURE_OBJECT).decode(axdr.decode_all(captured))

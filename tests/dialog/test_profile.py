@@ -337,8 +337,19 @@ def test_wrong_questions_are_not_asked(meter: MakeRig) -> None:
     with pytest.raises(LocalProtocolError):
         it.run(read_profile(it.ex, PROFILE, entries=(0, 2)))
     it.device.values[7, PROFILE.octets, 3] = axdr.encode(axdr.array(*map(capture_object, CAPTURES[1:])))
+    it.device.values[7, PROFILE.octets, 6] = axdr.encode(capture_object(IMPORT))
     with pytest.raises(LocalProtocolError):
         it.run(read_profile(it.ex, PROFILE, start=stamp(1)))
+
+
+def test_a_clock_that_sorts_without_being_captured(meter: MakeRig) -> None:
+    it = meter()
+    it.device.values[7, PROFILE.octets, 3] = axdr.encode(axdr.array(*map(capture_object, CAPTURES[1:])))
+    it.device.answer = lambda key, selection: buffer(range(10, 21), range(1, 5))
+    assert rows_of(it.run(read_profile(it.ex, PROFILE, start=stamp(10), stop=stamp(20)))) == list(range(10, 21))
+    it.device.refuse_selector = {1: 13}
+    with pytest.raises(DataAccessError):
+        it.run(read_profile(it.ex, PROFILE, start=stamp(10)))
 
 
 # --- the selections themselves ---------------------------------------------------------------------------------------
