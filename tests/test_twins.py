@@ -119,7 +119,7 @@ FRAMES = {
 
 @st.composite
 def captures(draw: st.DrawFn, name: str) -> tuple[bytes, list[tuple[int, int]]]:
-    """Frames with gaps of noise, some of them flipped, cut or lying about their length; and where the whole ones are."""
+    """Frames with gaps of noise, some flipped, cut or lying about their length; and the places of the whole ones."""
     capture, whole = bytearray(), []
     for _ in range(draw(st.integers(1, 6))):
         frame = bytearray(draw(FRAMES[name]))
