@@ -66,12 +66,12 @@ static void repair(scan_function *scan, uint8_t *frame, size_t length, uint8_t r
         if (reason == MSDK_CHECK)
             put_crc(frame, length - 2);
     } else if (reason == MSDK_HCS || reason == MSDK_CHECK) {
+        /* Rows may overlap, and the repair of one before may have changed the addresses of this one. */
         size_t at = 3;
-        while ((frame[at++] & 1) == 0)
-            continue;
-        while ((frame[at++] & 1) == 0)
-            continue;
-        if (reason == MSDK_HCS)
+        for (int address = 0; address < 2; address++)
+            while (at < length && (frame[at++] & 1) == 0)
+                continue;
+        if (reason == MSDK_HCS && at + 3 <= length)
             put_crc(frame + 1, at);
         put_crc(frame + 1, length - 4);
     }
