@@ -6,9 +6,9 @@ Green Book 9.2; the security control octet, the initialisation vector (system ti
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from enum import Flag
+from hmac import compare_digest
 from typing import Literal
 
 from cryptography.hazmat.primitives import keywrap
@@ -82,11 +82,11 @@ def seal(control: int, counter: int, title: bytes, ek: Secret, ak: Secret, plain
     mode = control & _MODE_BITS
     aead = ek.aead()
     if mode == 0x30:
-        return aead.encrypt(_iv(title, counter), plain, bytes((control,)) + bytes(ak))[: TAG_SIZE - 16]
+        return aead.encrypt(_iv(title, counter), plain, ak.aad(control))[: TAG_SIZE - 16]
     if mode == 0x20:
         return aead.encrypt(_iv(title, counter), plain, None)[:-16]
     if mode == 0x10:
-        aad = bytes((control,)) + bytes(ak) + plain
+        aad = ak.aad(control) + plain
         return plain + aead.encrypt(_iv(title, counter), b"", aad)[:TAG_SIZE]
     return plain
 
@@ -100,19 +100,19 @@ def unseal(control: int, counter: int, title: bytes, ek: Secret, ak: Secret, bod
     mode = control & _MODE_BITS
     if mode == 0:
         return body
-    aead, iv = ek.aead(), _iv(title, counter)
+    encrypt, iv = ek.aead().encrypt, title + counter.to_bytes(4, "big")
     if mode == 0x20:
-        return aead.encrypt(iv, body, None)[:-16]
+        return encrypt(iv, body, None)[:-16]
     if len(body) < TAG_SIZE:
         raise SecurityError("the protected APDU is shorter than its tag", layer="association")
-    text, tag = body[:-TAG_SIZE], body[-TAG_SIZE:]
     if mode == 0x30:
-        plain = aead.encrypt(iv, text, None)[:-16]
-        good = aead.encrypt(iv, plain, bytes((control,)) + bytes(ak))[-16 : TAG_SIZE - 16]
+        # The tag is run through too, and cut off with the one the call appends: cheaper than cutting it off first.
+        plain = encrypt(iv, body, None)[: -TAG_SIZE - 16]
+        good = encrypt(iv, plain, ak.aad(control))[-16 : TAG_SIZE - 16]
     else:
-        plain = text
-        good = aead.encrypt(iv, b"", bytes((control,)) + bytes(ak) + text)[:TAG_SIZE]
-    if not hmac.compare_digest(good, tag):
+        plain = body[:-TAG_SIZE]
+        good = encrypt(iv, b"", ak.aad(control) + plain)[:TAG_SIZE]
+    if not compare_digest(good, body[-TAG_SIZE:]):
         raise SecurityError("the authentication tag is wrong", layer="association")
     return plain
 
@@ -409,7 +409,7 @@ class SecurityContext:
         if control & ~_SUITE_BITS != Security.AUTHENTICATED.value or control & _SUITE_BITS > 2:
             return False
         good = _gmac_tag(control, counter, self.peer_title, self.keys, challenge)
-        if not hmac.compare_digest(good, value[_HEADER_SIZE:]):
+        if not compare_digest(good, value[_HEADER_SIZE:]):
             return False
         if control & _SUITE_BITS != self.keys.suite:
             self.findings.append(
@@ -437,7 +437,7 @@ class SecurityContext:
 
 
 def _gmac_tag(control: int, counter: int, title: bytes, keys: Keys, challenge: bytes) -> bytes:
-    aad = bytes((control,)) + bytes(keys.ak) + challenge
+    aad = keys.ak.aad(control) + challenge
     return keys.ek.aead().encrypt(_iv(title, counter), b"", aad)[:TAG_SIZE]
 
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from metersdk.errors import LocalProtocolError
 
 LAST_COUNTER = 0xFFFF_FFFF
+_CONTROL = tuple(bytes((control,)) for control in range(256))
 
 
 class Secret:
@@ -41,6 +42,10 @@ class Secret:
         if self._aead is None:
             self._aead = AESGCM(self._octets)
         return self._aead
+
+    def aad(self, control: int) -> bytes:
+        """SC || AK: what GCM authenticates beside the text, where this is the authentication key."""
+        return _CONTROL[control] + self._octets
 
     def __bytes__(self) -> bytes:
         return self._octets
