@@ -130,15 +130,21 @@ def get_list(ex: Exchange, items: Sequence[Item], *, singly: bool = False) -> Di
     """Read several attributes -> for each its encoded Data or its result, in order.
 
     GET with list where it was negotiated, split so that no request is longer than the meter takes; one by one
-    otherwise, or where the meter refuses the list as such. ``singly`` is for meters that answer lists wrongly.
+    otherwise, or where the meter refuses the list as such or garbles its answer. ``singly`` is for meters that answer lists wrongly.
     """
     results: list[bytes | DataAccessResult] = []
     for group in _get_groups(ex, items, singly):
-        try:
-            results += (yield from _get_group(ex, group)) if len(group) > 1 else (yield from _get_singly(ex, group))
-        except errors.ServiceError as refusal:
-            yield from _note("get-with-list-refused", f"GET with list refused ({refusal.message}); read one by one")
-            results += yield from _get_singly(ex, group)
+        if len(group) > 1 and not singly:
+            try:
+                results += yield from _get_group(ex, group)
+                continue
+            except (errors.ServiceError, DecodeError) as refused:
+                # A widespread server refuses a list with `C4 03 inv n 03`: a count, and one result without its choice.
+                yield from _note(
+                    "get-with-list-refused", f"GET with list was not answered ({refused.message}); read one by one"
+                )
+                singly = True
+        results += yield from _get_singly(ex, group)
     return results
 
 
