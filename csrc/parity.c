@@ -44,8 +44,9 @@ size_t msdk_parity_strip(const uint8_t *data, size_t size, uint8_t *out, uint64_
             memcpy(&word, data + at, 8);
         else
             word = data[at];
-        if (parity(word) != 0) {
-            /* Line noise is rare: octet by octet, which also leaves byte order out of it. */
+        uint64_t odd = parity(word);
+        if (odd != 0 && found < bad_room) {
+            /* Octet by octet, which also leaves byte order out of it. */
             for (size_t i = at; i < at + step; i++) {
                 if (parity(data[i]) == 0)
                     continue;
@@ -53,6 +54,8 @@ size_t msdk_parity_strip(const uint8_t *data, size_t size, uint8_t *out, uint64_
                     bad[found] = i;
                 found++;
             }
+        } else {
+            found += (size_t)(odd * EACH(0x01) >> 56);
         }
         word &= EACH(0x7F);
         if (step == 8)
