@@ -2,6 +2,7 @@
 
 METERSDK_BUILD=auto     (default) build it if a C compiler works, else say so and go on with the Python twin
 METERSDK_BUILD=require  no kernel is an error;  METERSDK_BUILD=skip  pure Python wheel
+METERSDK_SANITIZE=1     with AddressSanitizer and UndefinedBehaviorSanitizer; preload libasan to import it
 """
 
 import os

@@ -46,7 +46,7 @@ class FrameTable:
     ``ok``      unsigned 8 bit, 1 where all check sequences are right
     ``reason``  unsigned 8 bit, ``Reason`` code: 0 for good, else what is wrong
 
-    Broken frames have their row too, so a capture with noise may show rows that overlap.
+    Frames that share a flag both count it. Broken frames have their row too, and what is found inside them has its own.
     """
 
     kind: str
