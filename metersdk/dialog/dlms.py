@@ -130,7 +130,8 @@ def get_list(ex: Exchange, items: Sequence[Item], *, singly: bool = False) -> Di
     """Read several attributes -> for each its encoded Data or its result, in order.
 
     GET with list where it was negotiated, split so that no request is longer than the meter takes; one by one
-    otherwise, or where the meter refuses the list as such or garbles its answer. ``singly`` is for meters that answer lists wrongly.
+    otherwise, or where the meter refuses the list as such or garbles its answer. ``singly`` is for meters that answer
+    lists wrongly.
     """
     results: list[bytes | DataAccessResult] = []
     for group in _get_groups(ex, items, singly):

@@ -7,6 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metersdk.apdu import xdlms, xdlms_sn
 from metersdk.apdu.results import ActionResult, DataAccessResult, describe_confirmed, describe_exception
@@ -62,6 +64,22 @@ def test_any_flipped_octet_is_read_or_a_decode_error(vector: Any) -> None:
                 xdlms.decode(bytes(bent)).encode()
             except DecodeError:
                 pass
+
+
+@given(
+    st.sampled_from([0x05, 0x06, 0x0C, 0x0D, 0x0E, 0x0F, 0x16, 0x18, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC7])
+    | st.sampled_from([0xD8, 0xD9, 0xDA, 0xDD, 0xE0])
+    | st.integers(0, 255),
+    st.lists(st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, 9, 0x0C, 0x10, 0x11, 0x7F, 0x80, 0x82, 0x84, 0xFF]), max_size=40),
+)
+def test_any_octets_are_an_apdu_or_a_decode_error(tag: int, rest: list[int]) -> None:
+    raw = bytes((tag, *rest))
+    try:
+        apdu = xdlms.decode(raw)
+    except DecodeError as error:
+        assert error.layer == "apdu" and 0 <= error.offset <= len(raw)
+    else:
+        assert xdlms.decode(apdu.encode()) == apdu
 
 
 def test_vectors_cover_every_apdu(vectors: Vectors) -> None:
