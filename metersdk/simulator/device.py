@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
 from metersdk.apdu import axdr
-from metersdk.apdu.acse import ApplicationContext, Authentication
+from metersdk.apdu.acse import ApplicationContext
 from metersdk.apdu.axdr import Data, Tag
 from metersdk.apdu.cipher import Security
-from metersdk.apdu.initiate import Conformance
-from metersdk.apdu.keys import Keys, Secret
+from metersdk.apdu.keys import Keys
 from metersdk.apdu.results import ActionResult, DataAccessResult
-from metersdk.dialog.serving import SERVER_CONFORMANCE
-from metersdk.errors import DecodeError, LocalProtocolError
+from metersdk.dialog.server_association import AccessRules
+from metersdk.errors import DataAccessError, DecodeError, LocalProtocolError
 from metersdk.model.column import CaptureObject
 from metersdk.model.cosem.access import AssociationLN, AssociationStatus, Partners, Sap, SapAssignment, XdlmsContext
 from metersdk.model.cosem.base import Access, CosemObject
@@ -64,24 +62,11 @@ _TAGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRules:
-    """What one client may do, and how it proves who it is. ``secret``: LLS password or HLS secret."""
-
-    role: int
-    authentication: Authentication = Authentication.NONE
-    security: Security = Security.NONE
-    secret: Secret | None = None
-    keys: Keys | None = field(default=None, repr=False)
-    conformance: Conformance = SERVER_CONFORMANCE
-    max_pdu: int = 1024
-
-
 class MeterDevice:
     """The meter of an image; implements ``dialog.serving.Device``.
 
-    ``received_counters`` holds the last invocation counter taken from each client SAP; the association that deciphers
-    keeps it up to date, and 0.0.43.1.0.255 shows the highest.
+    ``accepted_counters`` are the invocation counters taken from clients, by title and key: give them to every
+    ``ServerAssociation`` of this meter. 0.0.43.1.0.255 shows the highest.
 
     Raises:
         LocalProtocolError: an object of the image does not fit its class.
@@ -93,10 +78,11 @@ class MeterDevice:
         self.identification = f"/{image.meter.identification}\r\n".encode("ascii", "replace")
         self.zone = Zone(image.clock.deviation, image.clock.daylight_saving)
         self.since = int(image.meter.since.timestamp())
-        self.received_counters: dict[int, int] = {}
-        self.associations: Mapping[int, ClientRules] = {
+        self.accepted_counters: dict[tuple[bytes, str], int] = {}
+        self.associations: Mapping[int, AccessRules] = {
             client.client: self._rules(client) for client in image.association
         }
+        self._roles = {client.client: ROLES[client.role] for client in image.association}
         self._true_time = now
         self._shift = timedelta()
         self._sources: dict[Obis, Source] = {spec.obis: spec.source for spec in image.object if spec.source is not None}
@@ -136,7 +122,10 @@ class MeterDevice:
 
     def action(self, client: int, class_id: int, obis: bytes, method: int, data: bytes | None) -> bytes | None:
         """Invoke a method -> its encoded return value. Raises: ActionError."""
-        item = self._find(client, class_id, obis)
+        try:
+            item = self._find(client, class_id, obis)
+        except DataAccessError as error:
+            raise refuse_action(ActionResult(error.result), error.message.partition(":")[0]) from None
         if method not in self._method_access(client, item):
             raise refuse_action(ActionResult.READ_WRITE_DENIED, f"method {method} is not open to this client")
         try:
@@ -170,20 +159,20 @@ class MeterDevice:
     # --- rights ---
 
     def _find(self, client: int, class_id: int, obis: bytes) -> Item:
-        rules = self.associations.get(client)
-        if rules is None:
+        role = self._roles.get(client)
+        if role is None:
             raise refuse(DataAccessResult.OBJECT_UNAVAILABLE, f"client {client} is unknown")
         item = self._clients[client] if obis == _ASSOCIATION.octets else self._items.get((class_id, obis))
         # What a client may not see does not exist for it.
-        if item is not None and item.roles[0] <= rules.role and item.model.class_id == class_id:
+        if item is not None and item.roles[0] <= role and item.model.class_id == class_id:
             return item
-        visible = any(code == obis and other.roles[0] <= rules.role for (_, code), other in self._items.items())
-        if visible or (item is not None and item.roles[0] <= rules.role):
+        visible = any(code == obis and other.roles[0] <= role for (_, code), other in self._items.items())
+        if visible or (item is not None and item.roles[0] <= role):
             raise refuse(DataAccessResult.OBJECT_CLASS_INCONSISTENT, f"the object is not of class {class_id}")
         raise refuse(DataAccessResult.OBJECT_UNDEFINED, "there is no such object")
 
     def _attribute_access(self, client: int, item: Item) -> dict[int, Access]:
-        role = self.associations[client].role
+        role = self._roles[client]
         writes = role >= item.roles[1]
         access = {
             number: Access.READ | Access.WRITE if writes and number in item.writable else Access.READ
@@ -194,16 +183,16 @@ class MeterDevice:
         return access
 
     def _method_access(self, client: int, item: Item) -> dict[int, Access]:
-        if self.associations[client].role < item.roles[2]:
+        if self._roles[client] < item.roles[2]:
             return {}
         known = item.model.methods(item.model.version)
         return {number: Access.INVOKE for number in known if number in item.METHODS}
 
     def _object_list(self, client: int) -> Data:
-        rules = self.associations[client]
+        role = self._roles[client]
         shown = []
         for item in (self._clients[client], *self._items.values()):
-            if item.roles[0] > rules.role:
+            if item.roles[0] > role:
                 continue
             entry = CosemObject(
                 class_id=item.model.class_id, version=item.model.version, logical_name=item.model.logical_name
@@ -220,7 +209,7 @@ class MeterDevice:
     def _add(self, item: Item) -> None:
         self._items.setdefault((item.model.class_id, item.model.logical_name.octets), item)
 
-    def _rules(self, spec: ClientSpec) -> ClientRules:
+    def _rules(self, spec: ClientSpec) -> AccessRules:
         keys = None
         if spec.encryption_key is not None:
             keys = Keys(
@@ -230,12 +219,11 @@ class MeterDevice:
                 invocation_counter=1,
                 suite=spec.suite,
             )
-        return ClientRules(
-            ROLES[spec.role],
-            spec.authentication,
-            spec.security,
-            spec.password,
-            keys,
+        return AccessRules(
+            authentication=spec.authentication,
+            secret=spec.password,
+            keys=keys,
+            security=spec.security,
             max_pdu=spec.max_pdu,
         )
 
@@ -262,7 +250,7 @@ class MeterDevice:
             text("0.0.42.0.0.255", who.logical_device_name),
             text("0.0.96.1.0.255", who.serial),
             text("1.0.0.2.0.255", who.firmware),
-            ComputedItem(self, counter, {2: lambda: axdr.u32(max(self.received_counters.values(), default=0))}),
+            ComputedItem(self, counter, {2: lambda: axdr.u32(max(self.accepted_counters.values(), default=0))}),
         ]
 
     def _item(self, spec: ObjectSpec) -> Item:

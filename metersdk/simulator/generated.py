@@ -215,7 +215,8 @@ class GeneratedProfile:
             return self._by_value(restricting, wanted, now)
         start = bound_ms(wanted.start, self.world.zone, earlier=True)
         stop = bound_ms(wanted.stop, self.world.zone, earlier=False)
-        first_second, last_second = -(-start // 1000), stop // 1000
+        # No row is later than now, whatever year the bounds name.
+        first_second, last_second = min(-(-start // 1000), now + 1), min(stop // 1000, now)
         if self.captured:
             times = self.times(now)
             return times[bisect_left(times, first_second) : bisect_right(times, last_second)]

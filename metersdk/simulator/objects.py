@@ -23,6 +23,7 @@ from metersdk.simulator import sources
 from metersdk.simulator.generated import GeneratedProfile, number
 from metersdk.simulator.selection import parse, refuse
 from metersdk.simulator.sources import Maximum, Source
+from metersdk.simulator.zone import END_OF_TIME
 
 
 class Meter(sources.World, Protocol):
@@ -191,13 +192,12 @@ class ClockItem(Item):
 
     def write(self, attribute: int, data: bytes) -> None:
         try:
-            moment = DATE_TIME.decode(decoded(data))
-            utc_ms = self._utc_ms(moment)
-            self.meter.set_clock(datetime.fromtimestamp(utc_ms / 1000, UTC))
+            utc_ms = self._utc_ms(DATE_TIME.decode(decoded(data)))
         except DecodeError as error:
             raise refuse(DataAccessResult.TYPE_UNMATCHED, "the clock takes a whole date-time only") from error
-        except (OverflowError, ValueError, OSError) as error:
-            raise refuse(DataAccessResult.OTHER_REASON, "the clock does not go that far") from error
+        if not 0 <= utc_ms < END_OF_TIME * 1000:
+            raise refuse(DataAccessResult.OTHER_REASON, "the clock does not go that far")
+        self.meter.set_clock(datetime.fromtimestamp(utc_ms / 1000, UTC))
 
     def _utc_ms(self, moment: DateTime) -> int:
         if moment.deviation is not None:

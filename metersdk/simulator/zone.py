@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import Literal
 
 _DAY = 86400
+# 2100-01-01: no simulated clock goes further, and no rule of daylight saving is known that far.
+END_OF_TIME = 4_102_444_800
 _DST_ACTIVE = 0x80
 _LAYOUT = struct.Struct(">5sBBBBhB")
 
@@ -43,7 +45,7 @@ class Zone:
 
     def at(self, utc: int) -> tuple[int, bool]:
         """Deviation in force at ``utc``, and whether daylight saving is."""
-        if self.daylight_saving == "none":
+        if self.daylight_saving == "none" or not 0 <= utc < END_OF_TIME:
             return self.deviation, False
         year = 1970 + utc // 31_556_952
         for near in (year, year + 1):
