@@ -10,9 +10,12 @@ from typing import Final
 from metersdk.effects import Dialog, Now, Receive
 from metersdk.errors import Finding, LocalProtocolError
 from metersdk.frame.buffer import ReceiveBuffer
-from metersdk.frame.hdlc import LLC_COMMAND, LLC_RESPONSE, Frame, Tally, is_incomplete, resync, take_frame
+from metersdk.frame.hdlc import FLAG, LLC_COMMAND, LLC_RESPONSE, Frame, Tally, is_incomplete, resync, take_frame
 from metersdk.frame.hdlc_parameters import INFORMATION_RANGE, WINDOW_RANGE
 
+# Nobody speaks into a line that is not silent: octets that prove to be no frame may be a damaged one, still coming in.
+_QUIET: Final = 0.25
+_FLAGS: Final = bytes((FLAG,))
 # Largest APDU: max-pdu is 16 bits wide, and limits the APDU as it travels.
 MAX_APDU: Final = 0xFFFF
 
@@ -102,15 +105,19 @@ class Station(ABC):
         """The next frame for this station; None at ``until``, or as soon as a frame broke off in its middle.
 
         While a frame is coming in, ``until`` waits for it, but no longer than the inter-octet time-out after its last
-        octet, and never beyond ``deadline``.
+        octet; while anything but flags is coming in, for a moment of silence; and never beyond ``deadline``.
         """
+        heard = False
         while (frame := self._take()) is None:
             now: float = yield Now()
+            if heard:
+                until = min(max(until, now + _QUIET), deadline)
             begun = is_incomplete(self._buffer)
             patience = min(self._inter_octet_timeout, deadline - now) if begun else until - now
             if patience <= 0:
                 return None
             data: bytes = yield Receive(patience)
+            heard = bool(data.strip(_FLAGS))
             if data:
                 self._buffer.feed(data)
             elif begun:

@@ -174,7 +174,7 @@ def test_ten_thousand_rows_use_98_percent_of_the_line() -> None:
     assert payload * 10 / 19200 / port.now() >= 0.98
     # No pause of the client's own: the line is busy, or in one of the two turnarounds.
     turns = sum(1 for event in port.log if event.kind == "send")
-    assert port.now() == pytest.approx(sum(port.line_time.values()) + turns * 0.02, abs=1e-6)
+    assert port.now() <= sum(port.line_time.values()) + turns * 0.02 + 1e-6
 
 
 def test_the_next_request_leaves_at_once_after_the_final_frame() -> None:
@@ -543,6 +543,21 @@ def test_a_broken_frame_is_asked_for_after_the_inter_octet_timeout() -> None:
     settings = HdlcSettings(inter_octet_timeout=0.5, response_timeout=5)
     assert run(ask(client(settings)), port) == b"answer"
     assert port.now() == pytest.approx(0.5)
+
+
+def test_a_damaged_window_is_not_spoken_into() -> None:
+    """The header of a frame of 68 s is damaged: it proves to be none at once, and yet the line is not free."""
+    window = said(
+        reply(FrameKind.I, receive=1, send=0, info=b"\xe6\xe7\x00" + bytes(2000), more=True, final=False),
+        reply(FrameKind.I, receive=1, send=1, info=b"end"),
+    )
+    damaged = b"\x7e\xa0" + window[2:]
+    log: list[Frame] = []
+    port = VirtualPort(script(UA.encode(), damaged, window, log=log), LineModel(baud=300))
+    assert run(ask(client(), timeout=300.0), port) == bytes(2000) + b"end"
+    assert kinds(log) == ["SNRM", "I", "RR"]
+    sent = [event for event in port.log if event.kind == "send"]
+    assert all(before.end <= after.start for before, after in itertools.pairwise(sent))
 
 
 def test_a_slow_frame_is_not_interrupted() -> None:
