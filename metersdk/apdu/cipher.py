@@ -299,6 +299,8 @@ class SecurityContext:
         """``plain`` as it travels, by ``self.security`` unless told. APDUs without a service-specific tag go in the
         general envelope."""
         key = self._dedicated if dedicated else self.keys.ek
+        if dedicated and envelope == "ciphering":
+            raise LocalProtocolError("general-ciphering has no form for the dedicated key", layer="association")
         if key is None:
             raise LocalProtocolError("there is no dedicated key in this association", layer="association")
         control = (self.security if security is None else security).value | self.keys.suite
@@ -352,7 +354,8 @@ class SecurityContext:
         if expected is not None and plain[:1] != bytes((expected,)):
             # Encryption alone proves nothing: a wrong key shows up here.
             raise SecurityError("what was deciphered is not what its tag says", layer="association", data=apdu)
-        self._accept(title, name, parts.counter)
+        if security:
+            self._accept(title, name, parts.counter)
         return Opened(plain, security, parts.envelope, parts.dedicated)
 
     def _title_of(self, parts: Protected) -> bytes:

@@ -61,6 +61,10 @@ class Secret:
     def __hash__(self) -> int:
         return hash((Secret, self._octets))
 
+    def __deepcopy__(self, memo: object) -> Secret:
+        # It never changes, and one copy in memory is enough.
+        return self
+
     def __repr__(self) -> str:
         return "Secret(***)"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from metersdk.apdu import acse, axdr, hls, xdlms
 from metersdk.apdu._dlms_cosem import ApduCodec, DlmsCosemCodec
@@ -26,7 +26,7 @@ from metersdk.apdu.acse import (
     UserDiagnostic,
     describe_diagnostic,
 )
-from metersdk.apdu.cipher import Keys, Secret, Security, SecurityContext, is_protected, overhead
+from metersdk.apdu.cipher import Envelope, Keys, Secret, Security, SecurityContext, is_protected, overhead
 from metersdk.apdu.initiate import DLMS_VERSION
 from metersdk.apdu.results import ActionResult, describe_confirmed
 from metersdk.apdu.xdlms import Invoke, MethodDescriptor
@@ -71,7 +71,8 @@ class AssociationSettings:
         password: LLS password or HLS secret; octets or text, kept as ``Secret``.
         keys: needed for GMAC and for any ``security`` but NONE.
         security: protection of every APDU after the AARQ.
-        envelope: ``"service"`` (glo-/ded- tags) or ``"general"`` (general-glo/-ded-ciphering).
+        envelope: ``"service"`` (glo-/ded- tags), ``"general"`` (general-glo/-ded-ciphering) or ``"ciphering"``
+            (general-ciphering under the global key).
         dedicated: agree on a dedicated key and use it after the AARE.
         allow_plaintext: take unprotected or less protected answers on a ciphered association. Lowers security.
         conformance: what to propose; the usable services are those proposed AND answered.
@@ -87,7 +88,7 @@ class AssociationSettings:
     password: Secret | bytes | str | None = None
     keys: Keys | None = None
     security: Security = Security.NONE
-    envelope: Literal["service", "general"] = "service"
+    envelope: Envelope = "service"
     dedicated: bool = False
     allow_plaintext: bool = False
     conformance: Conformance = CLIENT_CONFORMANCE
@@ -108,6 +109,8 @@ class AssociationSettings:
             raise LocalProtocolError("ciphering and GMAC authentication need keys", layer="association")
         if self.dedicated and not ciphered:
             raise LocalProtocolError("a dedicated key needs ciphering: set security", layer="association")
+        if self.dedicated and self.envelope == "ciphering":
+            raise LocalProtocolError("general-ciphering has no form for the dedicated key", layer="association")
         if self.authentication == Authentication.HIGH_ECDSA:
             raise LocalProtocolError("ECDSA authentication is not served", layer="association")
         needs_password = self.authentication not in (Authentication.NONE, Authentication.HIGH_GMAC)
@@ -347,7 +350,7 @@ class Association:
             dedicated = Secret(given) if given is not None else Secret(hls.new_challenge(len(settings.keys.ek)))
             context.use_dedicated(dedicated)
         proposed = settings.conformance
-        if self._ciphered and settings.envelope == "general":
+        if self._ciphered and settings.envelope != "service":
             proposed |= Conformance.GENERAL_PROTECTION
         self._proposed = proposed
         titled = self._ciphered or settings.authentication in _USES_TITLE

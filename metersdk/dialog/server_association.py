@@ -226,7 +226,7 @@ class ServerAssociation:
                 self.device.system_title,
                 aarq.calling_title or b"",
             )
-        envelope: Envelope = "general" if Conformance.GENERAL_PROTECTION in granted.conformance else "service"
+        envelope: Envelope = "ciphering" if Conformance.GENERAL_PROTECTION in granted.conformance else "service"
         added = overhead(envelope) if self._ciphered else 0
         self._handler = self._application(request.max_pdu, granted.conformance, added)
         pending = challenge is not None

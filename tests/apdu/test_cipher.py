@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -360,7 +361,7 @@ def test_secrets_do_not_show() -> None:
     for text in (repr(secret), str(secret), f"{secret}", f"{secret!r:>30}", f"{secret:>30}", "%s" % secret):  # noqa: UP031
         assert "hunter2" not in text and "Secret(***)" in text
     assert secret == Secret("hunter2") == b"hunter2" and secret != b"hunter3" and secret != 7 and len(secret) == 7
-    assert hash(secret) == hash(Secret("hunter2"))
+    assert hash(secret) == hash(Secret("hunter2")) and copy.deepcopy(secret) is secret
     keys = Keys(EK, AK, master=bytes(range(40, 56)))
     for text in (repr(keys), str(keys), repr(SecurityContext(keys, ALL))):
         for part in (EK, AK, bytes(range(40, 56))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import traceback
 from collections import deque
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metersdk.apdu import acse, axdr, xdlms
 from metersdk.apdu._dlms_cosem import ApduCodec, DlmsCosemCodec, OwnCodec
@@ -158,6 +161,7 @@ MECHANISMS = [mechanism for mechanism in Authentication if mechanism != Authenti
 PROTECTIONS = [
     (Security.NONE, "service", False),
     *itertools.product((Security.AUTHENTICATED, Security.ENCRYPTED, BOTH), ("service", "general"), (False, True)),
+    *((security, "ciphering", False) for security in (Security.AUTHENTICATED, Security.ENCRYPTED, BOTH)),
 ]
 
 
@@ -192,6 +196,7 @@ def test_every_mechanism_with_every_protection(
                 ("service", True): 0xD4,
                 ("general", False): 0xDB,
                 ("general", True): 0xDC,
+                ("ciphering", False): 0xDD,
             }[envelope, dedicated]
         )
         assert split(link.received[-1]).control == security.value
@@ -358,6 +363,7 @@ def test_settings_that_cannot_work_are_refused_before_anything_is_sent() -> None
         {"authentication": Authentication.LOW},
         {"authentication": Authentication.HIGH_ECDSA, "password": "x"},
         {"dedicated": True},
+        {"dedicated": True, "envelope": "ciphering", "security": BOTH, "keys": keys()},
         {"max_pdu": 65536},
         {"challenge": b"short"},
     ):
@@ -686,6 +692,23 @@ def test_meter_answers_noise_with_typed_refusals() -> None:
         assert answer is not None and acse.decode_aare(answer).result == 1
     assert server.handle(b"") is None
     assert server.handle(b"\x62\x05\x80") == bytes.fromhex("6303800101")
+
+
+@given(
+    st.lists(st.binary(max_size=30), max_size=4), st.sampled_from([b"", b"\xd8", b"\x0e", b"\xcc", b"\xdb", b"\x61"])
+)
+def test_noise_from_the_meter_ends_in_typed_errors(noise: list[bytes], head: bytes) -> None:
+    answers = [head + piece for piece in noise]
+    for association in (ciphered(lambda _: answers)[0], scripted(AARE_OK, *answers)[0]):
+        if not association.is_open:
+            run(association.open())
+        with contextlib.suppress(MeterError):
+            run(association.exchange(GetRequest(Invoke(), CLOCK).encode()))
+        run(association.release())
+    for first in answers:
+        with contextlib.suppress(MeterError):
+            run(scripted(first)[0].open())
+        meter(AccessRules()).handle(first)
 
 
 # --- Secrets --------------------------------------------------------------------------------------------------------
