@@ -24,8 +24,9 @@ from metersdk.model.profile import Profile
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
 from metersdk.model.span import Moment
-from metersdk.port.address import Address, aopen_port, parse_address
+from metersdk.port.address import aopen_port
 from metersdk.port.drive import AsyncPort, aiterate, arun
+from metersdk.port.target import Address, parse_address
 from metersdk.port.trace import AsyncRecordingPort
 
 T = TypeVar("T")

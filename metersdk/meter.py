@@ -23,8 +23,9 @@ from metersdk.model.profile import Profile
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
 from metersdk.model.span import Moment
-from metersdk.port.address import Address, open_port, parse_address
+from metersdk.port.address import open_port
 from metersdk.port.drive import Port, iterate, run
+from metersdk.port.target import Address, parse_address
 from metersdk.port.trace import RecordingPort
 
 T = TypeVar("T")

@@ -72,6 +72,7 @@ class SignOn:
     Attributes:
         address: device address; none calls every meter.
         mode: ``auto`` takes E where HDLC is offered, then what the identification says.
+        hdlc: False takes C where ``auto`` would take E.
         option: Y of the acknowledgement in mode C: 0 readout, 6 to 9 the manufacturer's.
         start: opens the request; ``/#`` and others for some families.
         wake_up: NULs and a pause before the request, for meters on battery.
@@ -86,6 +87,7 @@ class SignOn:
 
     address: str = ""
     mode: Mode = "auto"
+    hdlc: bool = True
     option: str = "0"
     start: str = "/?"
     wake_up: bool = False
@@ -274,6 +276,8 @@ def _select(
     if identification is None:
         return signed("A")
     mode = identification.mode if settings.mode == "auto" else settings.mode
+    if mode == "E" and not settings.hdlc:
+        mode = "C"
     if mode == "A":
         return signed("A")
     if mode == "B":

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
-from metersdk.apdu import axdr
 from metersdk.apdu.acse import Authentication
 from metersdk.apdu.cipher import Keys, Secret, Security
-from metersdk.dialog import dlms
 from metersdk.dialog.association import Association, AssociationSettings, Link
 from metersdk.dialog.iec62056_21 import SignedOn, SignOn, fall_back, hand_over, sign_on
 from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
@@ -169,6 +167,32 @@ def open_session(plan: Plan) -> Dialog[Session]:
 
 
 def _open_session(plan: Plan) -> Dialog[Session]:
+    keys = plan.association.keys
+    if keys is None or keys.counter is not None:
+        return (yield from _open_planned(plan))
+    # A meter takes only counters above the last it saw, and tells the public client which that was.
+    public = AssociationSettings(client=PUBLIC_CLIENT, server=plan.association.server, timeout=plan.timing.response)
+    asking = yield from _open_planned(replace(plan, association=public))
+    if not isinstance(asking, DlmsSession):
+        return asking
+    try:
+        last = yield from asking.get(1, INVOCATION_COUNTER, 2)
+    except (ServiceError, DecodeError) as error:
+        raise LocalProtocolError(
+            f"the meter does not tell its invocation counter: {error.message}",
+            layer="association",
+            hint="give Keys(invocation_counter=...), above the last one this client used",
+        ) from error
+    finally:
+        yield from asking.close()
+    if not isinstance(last, int):
+        raise DecodeError("the invocation counter of the meter is no number", layer="data")
+    yield Emit(State("invocation-counter", f"the meter last saw {last}"))
+    known = replace(plan.association, keys=replace(keys, invocation_counter=last + 1))
+    return (yield from _open_planned(replace(plan, association=known)))
+
+
+def _open_planned(plan: Plan) -> Dialog[Session]:
     buffer = ReceiveBuffer()
     if plan.medium != "line":
         return (yield from _associate(plan, buffer, _identity(plan, None)))
@@ -215,17 +239,8 @@ class NoLink(NoAnswer):
 
 
 def _associate(plan: Plan, buffer: ReceiveBuffer, identity: Identity) -> Dialog[Session]:
-    settings = plan.association
-    keys = settings.keys
-    if keys is not None and keys.counter is None:
-        settings = replace(settings, keys=(yield from _with_counter(plan, buffer, keys)))
-    association = yield from _opened(plan, buffer, settings)
-    return DlmsSession(association, identity, plan.quirks, plan.timing)
-
-
-def _opened(plan: Plan, buffer: ReceiveBuffer, settings: AssociationSettings) -> Dialog[Association]:
-    link = _link(plan, buffer, settings)
-    association = Association(link, settings)
+    link = _link(plan, buffer)
+    association = Association(link, plan.association)
     try:
         yield from association.open()
     except (MeterError, Cancel) as error:
@@ -235,31 +250,11 @@ def _opened(plan: Plan, buffer: ReceiveBuffer, settings: AssociationSettings) ->
             raise
         yield from link.close((yield Now()) + _FAREWELL)
         raise
-    return association
+    return DlmsSession(association, identity, plan.quirks, plan.timing)
 
 
-def _with_counter(plan: Plan, buffer: ReceiveBuffer, keys: Keys) -> Dialog[Keys]:
-    """A meter takes only counters above the last it saw, and tells the public client which that was."""
-    public = AssociationSettings(client=PUBLIC_CLIENT, server=plan.association.server, timeout=plan.timing.response)
-    association = yield from _opened(plan, buffer, public)
-    try:
-        raw = yield from dlms.get(association, 1, INVOCATION_COUNTER.octets, 2)
-        last = axdr.decode_all(raw).value
-    except (ServiceError, DecodeError) as error:
-        raise LocalProtocolError(
-            f"the meter does not tell its invocation counter: {error.message}",
-            layer="association",
-            hint="give Keys(invocation_counter=...), above the last one this client used",
-        ) from error
-    finally:
-        yield from association.release()
-    if not isinstance(last, int):
-        raise DecodeError("the invocation counter is no number", layer="data", data=raw)
-    yield Emit(State("invocation-counter", f"the meter last saw {last}"))
-    return replace(keys, invocation_counter=last + 1)
-
-
-def _link(plan: Plan, buffer: ReceiveBuffer, settings: AssociationSettings) -> Link:
+def _link(plan: Plan, buffer: ReceiveBuffer) -> Link:
+    settings = plan.association
     if plan.medium == "line" or plan.framing == "hdlc":
         return HdlcLink(replace(plan.hdlc, client=settings.client, server=settings.server), buffer)
     return WrapperLink(settings.client, settings.server, buffer, datagram=plan.medium == "datagram")

@@ -40,7 +40,7 @@ CURRENT_ASSOCIATION = Obis("0.0.40.0.0.255")
 LOAD_PROFILE_1 = Obis("1.0.99.1.0.255")
 
 Readable = DataObject | Register | DemandRegister
-# What `registers()` reads of each class: value, scaler and unit, status, capture time.
+# What a reading needs of each class: value, scaler and unit, status, capture time.
 _OF_A_READING: dict[int, tuple[int, ...]] = {1: (2,), 3: (2, 3), 4: (2, 3, 4, 5), 5: (3, 4, 5, 6)}
 _REGISTERS = (3, 4, 5)
 
@@ -190,13 +190,13 @@ class DlmsSession:
         refused = yield from self._fill(items, strict=False)
         return [item.reading() for item in items if item.logical_name not in refused]
 
-    def _fill(self, items: Sequence[CosemObject], *, strict: bool = True) -> Dialog[set[Obis]]:
+    def _fill(self, items: Sequence[CosemObject], *, strict: bool = True) -> Dialog[list[Obis]]:
         """Read what a reading needs of each object; the codes of those whose value was refused."""
         wanted = [(item, number) for item in items for number in _OF_A_READING[item.class_id]]
         results = yield from dlms.get_list(
             self._association, [_item(item.class_id, item.logical_name, number) for item, number in wanted]
         )
-        refused: set[Obis] = set()
+        refused: list[Obis] = []
         for done, ((item, number), result) in enumerate(zip(wanted, results, strict=True), 1):
             what = f"{item.logical_name} attribute {number}"
             if isinstance(result, bytes):
@@ -212,7 +212,7 @@ class DlmsSession:
                     raise dlms.data_access_error(result, what)
                 reason = result.describe
             if number == _OF_A_READING[item.class_id][0]:
-                refused.add(item.logical_name)
+                refused.append(item.logical_name)
             yield Emit(Finding("attribute-unread", f"{what}: {reason}", "data"))
             yield Emit(Progress(done, len(wanted), "attributes"))
         return refused
@@ -352,4 +352,4 @@ def _like(now: Data, value: object) -> Data:
         value = float(value)
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise LocalProtocolError(f"the attribute holds {now.tag.standard_name}; {type(value).__name__} does not fit")
-    return Data(now.tag, value)  # type: ignore[arg-type]
+    return Data(now.tag, value)

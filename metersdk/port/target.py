@@ -74,8 +74,8 @@ class Address:
 
     @property
     def is_line(self) -> bool:
-        """Whether there is a UART whose speed can be set."""
-        return self.scheme in _LINES
+        """Whether there is a UART whose speed can be set; a simulated meter has one unless the target says framing."""
+        return self.scheme in _LINES or (self.scheme == "sim" and self.framing is None)
 
     @property
     def is_datagram(self) -> bool:

@@ -1,0 +1,105 @@
+"""A simulated meter on one line or connection: sign-on, HDLC or wrapper, associations; as one server dialog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from metersdk.dialog.iec62056_21_meter import HandOver, OpticalMeter
+from metersdk.dialog.iec62056_21_meter import serve as serve_optical
+from metersdk.dialog.server_association import ServerAssociation
+from metersdk.dialog.server_link import HdlcServerLink, HdlcServerSettings, WrapperServerLink
+from metersdk.dialog.timing import within
+from metersdk.effects import Dialog, SetLine
+from metersdk.errors import MeterError, NoAnswer, PortError
+from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.simulator.device import MeterDevice
+
+Speech = Literal["optical", "hdlc", "wrapper", "datagram"]
+# A wrapper or HDLC client that went away without a word is not missed for ever.
+_IDLE = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class StationSettings:
+    """How a meter behaves on one of its ports.
+
+    Attributes:
+        speech: ``optical`` begins with a sign-on at 300 Bd and hands over to HDLC in mode E; the others speak at once.
+        baud: speed of a line that speaks HDLC at once.
+        optical: replaces what the image says of the optical port: address, faults, sleep, echo, pusher.
+        hdlc: what it agrees to.
+        inactivity: seconds without a word after which HDLC on an optical port ends.
+    """
+
+    speech: Speech = "optical"
+    baud: int = 9600
+    optical: OpticalMeter | None = None
+    hdlc: HdlcServerSettings = field(default_factory=HdlcServerSettings)
+    inactivity: float = _IDLE
+
+
+def station(device: MeterDevice, settings: StationSettings) -> Dialog[None]:
+    """Be the meter on one port until the port closes."""
+    accepted = device.accepted_counters
+    buffer = ReceiveBuffer()
+    if settings.speech == "optical":
+        optical = settings.optical or optical_meter(device)
+        while True:
+            handed = yield from serve_optical(optical, buffer)
+            if isinstance(handed, HandOver):
+                yield from _one_link(device, settings, buffer, accepted)
+                buffer.clear()
+    if settings.speech == "hdlc":
+        yield SetLine(settings.baud)
+        link = HdlcServerLink(settings.hdlc, buffer)
+        while True:
+            yield from _serve_link(device, link, accepted)
+    wrapper = WrapperServerLink(buffer, datagram=settings.speech == "datagram")
+    while True:
+        yield from _serve_link(device, wrapper, accepted)
+
+
+def optical_meter(device: MeterDevice, **more: object) -> OpticalMeter:
+    """The optical port as the image describes it."""
+    base = OpticalMeter(identification=device.identification.rstrip(b"\r\n"), readout=device.readout)
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+def _one_link(
+    device: MeterDevice, settings: StationSettings, buffer: ReceiveBuffer, accepted: dict[tuple[bytes, str], int]
+) -> Dialog[None]:
+    """One HDLC link after mode E; the line goes back to 300 Bd after it, or when nobody calls."""
+    link = HdlcServerLink(replace(settings.hdlc, inactivity_timeout=settings.inactivity), buffer)
+    try:
+        first = yield from within(link.receive(), settings.inactivity)
+    except NoAnswer:
+        return
+    yield from _serve_link(device, link, accepted, first)
+
+
+def _serve_link(
+    device: MeterDevice,
+    link: HdlcServerLink | WrapperServerLink,
+    accepted: dict[tuple[bytes, str], int],
+    request: tuple[int, int, bytes] | None = None,
+) -> Dialog[None]:
+    """Requests and answers until the link ends; each client has its own association."""
+    associations: dict[int, ServerAssociation] = {}
+    if request is None:
+        request = yield from link.receive()
+    while request is not None:
+        client, _, apdu = request
+        if client not in associations:
+            rules = device.associations.get(client)
+            associations[client] = ServerAssociation(device, client, rules, accepted=accepted)
+        answer = associations[client].handle(apdu)
+        if answer is not None:
+            try:
+                yield from link.send(answer)
+            except PortError:
+                raise
+            except MeterError:
+                # The client took the link down meanwhile; what it asked is no longer wanted.
+                return
+        request = yield from link.receive()
