@@ -80,14 +80,14 @@ def seal(control: int, counter: int, title: bytes, ek: Secret, ak: Secret, plain
     ``title`` is the sender's. The caller sees to it that (``ek``, ``title``, ``counter``) was never used before.
     """
     mode = control & _MODE_BITS
-    aead = ek.aead()
+    encrypt, iv = ek.gcm(), _iv(title, counter)
     if mode == 0x30:
-        return aead.encrypt(_iv(title, counter), plain, ak.aad(control))[: TAG_SIZE - 16]
+        return encrypt(iv, plain, ak.aad(control))[: TAG_SIZE - 16]
     if mode == 0x20:
-        return aead.encrypt(_iv(title, counter), plain, None)[:-16]
+        return encrypt(iv, plain, None)[:-16]
     if mode == 0x10:
         aad = ak.aad(control) + plain
-        return plain + aead.encrypt(_iv(title, counter), b"", aad)[:TAG_SIZE]
+        return plain + encrypt(iv, b"", aad)[:TAG_SIZE]
     return plain
 
 
@@ -100,7 +100,7 @@ def unseal(control: int, counter: int, title: bytes, ek: Secret, ak: Secret, bod
     mode = control & _MODE_BITS
     if mode == 0:
         return body
-    encrypt, iv = ek.aead().encrypt, title + counter.to_bytes(4, "big")
+    encrypt, iv = ek.gcm(), title + counter.to_bytes(4, "big")
     if mode == 0x20:
         return encrypt(iv, body, None)[:-16]
     if len(body) < TAG_SIZE:
@@ -441,7 +441,7 @@ class SecurityContext:
 
 def _gmac_tag(control: int, counter: int, title: bytes, keys: Keys, challenge: bytes) -> bytes:
     aad = keys.ak.aad(control) + challenge
-    return keys.ek.aead().encrypt(_iv(title, counter), b"", aad)[:TAG_SIZE]
+    return keys.ek.gcm()(_iv(title, counter), b"", aad)[:TAG_SIZE]
 
 
 # --- Key wrap ---------------------------------------------------------------------------------------------------------

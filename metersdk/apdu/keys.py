@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol, runtime_checkable
@@ -22,11 +23,11 @@ class Secret:
     Comparison takes the same time wherever the difference is.
     """
 
-    __slots__ = ("_aead", "_octets")
+    __slots__ = ("_encrypt", "_octets")
 
     def __init__(self, value: bytes | bytearray | str | Secret) -> None:
         self._octets = value.encode() if isinstance(value, str) else bytes(value)
-        self._aead: AESGCM | None = None
+        self._encrypt: Callable[[bytes, bytes, bytes | None], bytes] | None = None
 
     @classmethod
     def from_hex(cls, text: str) -> Secret:
@@ -37,11 +38,14 @@ class Secret:
             # The chained message of bytes.fromhex names a position only, yet `from None` keeps the text out for sure.
             raise LocalProtocolError("the key is not written in hexadecimal", layer="association") from None
 
-    def aead(self) -> AESGCM:
-        """AES-GCM under this key; made once, for the key schedule costs more than a short APDU."""
-        if self._aead is None:
-            self._aead = AESGCM(self._octets)
-        return self._aead
+    def gcm(self) -> Callable[[bytes, bytes, bytes | None], bytes]:
+        """AES-GCM under this key, ``(iv, text, aad) -> cipher and 16-octet tag``.
+
+        Made once, for the key schedule costs more than a short APDU.
+        """
+        if self._encrypt is None:
+            self._encrypt = AESGCM(self._octets).encrypt
+        return self._encrypt
 
     def aad(self, control: int) -> bytes:
         """SC || AK: what GCM authenticates beside the text, where this is the authentication key."""
