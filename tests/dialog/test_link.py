@@ -438,16 +438,17 @@ UA = reply(FrameKind.UA)
 ANSWER = b"\xe6\xe7\x00answer"
 
 
-def script(*steps: bytes, log: list[Frame] | None = None, forever: bytes | None = None) -> Dialog[None]:
-    """Answer the n-th transmission of the client with the n-th step; then with ``forever``."""
+def script(*steps: bytes, log: list[Frame] | None = None, forever: bytes = b"") -> Dialog[None]:
+    """Answer the n-th poll of the client with the n-th step; then with ``forever``."""
     buffer = ReceiveBuffer()
     for step in itertools.chain(steps, itertools.repeat(forever)):
-        while not (data := (yield Receive(1000.0))):
-            pass
-        buffer.feed(data)
-        while (frame := take_frame(buffer)) is not None:
-            if log is not None:
-                log.append(frame)
+        polled = False
+        while not polled:
+            buffer.feed((yield Receive(1000.0)))
+            while (frame := take_frame(buffer)) is not None:
+                polled = polled or frame.final
+                if log is not None:
+                    log.append(frame)
         if step:
             yield Send(step)
 
