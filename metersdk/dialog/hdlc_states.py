@@ -143,9 +143,12 @@ class SendWindow:
     Args:
         information: octets in the information field of one frame at most.
         frames: I frames that may be unacknowledged.
+
+    Attributes:
+        furthest: pieces that have been sent at least once and are not acknowledged.
     """
 
-    __slots__ = ("_first", "_furthest", "_pieces", "_sent", "frames", "information")
+    __slots__ = ("_first", "_pieces", "_sent", "frames", "furthest", "information")
 
     def __init__(self, information: int = DEFAULT_INFORMATION, frames: int = DEFAULT_WINDOW) -> None:
         self.information = information
@@ -153,7 +156,7 @@ class SendWindow:
         self._pieces: deque[tuple[bytes, bool]] = deque()
         self._first = 0
         self._sent = 0
-        self._furthest = 0
+        self.furthest = 0
 
     @property
     def outstanding(self) -> bool:
@@ -179,13 +182,13 @@ class SendWindow:
     def acknowledge(self, receive_number: int) -> int | None:
         """N(R) came: everything before it has arrived. How many frames that is, or None if it names none of ours."""
         count = (receive_number - self._first) % MODULUS
-        if count > self._furthest:
+        if count > self.furthest:
             return None
         for _ in range(count):
             self._pieces.popleft()
         self._first = receive_number
         self._sent = max(0, self._sent - count)
-        self._furthest -= count
+        self.furthest -= count
         return count
 
     def rewind(self) -> None:
@@ -200,7 +203,7 @@ class SendWindow:
             for index in range(self._sent, end)
         ]
         self._sent = max(self._sent, end)
-        self._furthest = max(self._furthest, self._sent)
+        self.furthest = max(self.furthest, self._sent)
         return window
 
 

@@ -83,7 +83,7 @@ class HdlcSettings(Proposal):
 
 
 class _Limit:
-    """A deadline, and the time given with it anew for every progress."""
+    """A deadline, and the time given with it, which is given anew for every progress."""
 
     __slots__ = ("at", "span")
 
@@ -139,6 +139,7 @@ class HdlcLink(Station):
         self._idle = 0
         self._out_of_step = 0
         self._progress = 0
+        self._on_line = 0.0
 
     # --- dialogs -----------------------------------------------------------------------------------------------------
 
@@ -174,11 +175,14 @@ class HdlcLink(Station):
     def send(self, apdu: bytes, deadline: float) -> Dialog[None]:
         """Send an APDU, in segments and windows as agreed. Returns when its last window has left, acknowledged or not.
 
+        The time these octets take on the line is given in addition, here and to the ``receive`` that follows.
+
         Raises:
             LocalProtocolError: the link is not open.
             NoAnswer, LinkError: as ``receive``.
         """
         self._require_connected()
+        self._on_line = 0.0
         now: float = yield Now()
         limit = _Limit(deadline, now)
         if self._turn is Turn.COMMAND:
@@ -200,7 +204,7 @@ class HdlcLink(Station):
         """
         self._require_connected()
         now: float = yield Now()
-        limit = _Limit(deadline, now)
+        limit = _Limit(deadline + self._on_line, now)
         while not self._ready:
             yield from self._advance(limit)
         return self._ready.popleft()
@@ -249,6 +253,7 @@ class HdlcLink(Station):
             yield from self._transmit([self._frame(kind)])
         else:
             self._out.rewind()
+            known = self._out.furthest
             window = self._out.take_window()
             last = len(window) - 1
             yield from self._transmit(
@@ -257,6 +262,11 @@ class HdlcLink(Station):
                     for index, (number, piece, segmented) in enumerate(window)
                 ]
             )
+            if self._out.furthest > known:
+                # Slow is the line here, not the meter. What is sent again is on the meter's account.
+                after: float = yield Now()
+                self._on_line += after - now
+                limit.at += after - now
 
     def _collect(self, limit: _Limit) -> Dialog[None]:
         """Take in what the meter says until it gives the turn back (F=1), or falls silent."""

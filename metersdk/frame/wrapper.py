@@ -54,7 +54,8 @@ class Wpdu:
         length = int.from_bytes(datagram[6:8], "big")
         if length != len(datagram) - HEADER_LENGTH:
             text = f"the wrapper says {length} octets, the datagram holds {len(datagram) - HEADER_LENGTH}"
-            raise FrameError(text, layer="frame", offset=6, data=datagram)
+            # Only the header: a request may hold a password.
+            raise FrameError(text, layer="frame", offset=6, data=datagram[:HEADER_LENGTH])
         return cls._of(datagram)
 
     @classmethod

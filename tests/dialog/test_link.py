@@ -546,6 +546,21 @@ def test_a_broken_frame_is_asked_for_after_the_inter_octet_timeout() -> None:
     assert port.now() == pytest.approx(0.5)
 
 
+def test_the_time_of_our_own_octets_is_not_the_meters() -> None:
+    """A request of 2000 octets takes 67 s at 300 Bd; the meter still has its 10 s to answer."""
+    link = client(HdlcSettings(response_timeout=8.0))
+
+    def dialog() -> Dialog[bytes]:
+        yield from link.open((yield Now()) + 10)
+        deadline = (yield Now()) + 10
+        yield from link.send(bytes(5000), deadline)
+        return (yield from link.receive(deadline))
+
+    ua = reply(FrameKind.UA, info=Parameters(2030, 2030, 7, 7).encode()).encode()
+    peer = script(ua, reply(FrameKind.I, receive=3, info=ANSWER).encode())
+    assert run(dialog(), VirtualPort(peer, LineModel(baud=300, turnaround=5.0))) == b"answer"
+
+
 def test_a_damaged_window_is_not_spoken_into() -> None:
     """The header of a frame of 68 s is damaged: it proves to be none at once, and yet the line is not free."""
     window = said(
