@@ -81,7 +81,7 @@ class _Way:
         self._ready: deque[tuple[float, bytes]] = deque()
         self.sender = self.receiver = model.baud
         self.free_at = 0.0
-        self.received_at = 0.0
+        self.received_at = -INFINITE
 
     def put(self, start: float, data: bytes, arriving: bytes) -> float:
         """Send ``data`` from ``start`` on, of which ``arriving`` arrives; the time its last stop bit has left."""

@@ -1,0 +1,209 @@
+"""TCP, UDP and meters that dial in, on loopback, blocking and asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from metersdk.errors import NoAnswer, PortBusy, PortClosed, PortError, PortNotFound
+from metersdk.port import blocking, streams
+from metersdk.port.address import aopen_port, open_port, parse_address
+from metersdk.port.drive import AsyncPort
+from metersdk.port.streams import ThreadedPort
+from metersdk.port.virtual import AsyncFromSync
+
+# Every test drives the asyncio face; these are the ways to get one.
+Opener = Callable[[str], Coroutine[Any, Any, AsyncPort]]
+
+
+async def blocking_port(target: str) -> AsyncPort:
+    return AsyncFromSync(open_port(target))
+
+
+async def threaded_port(target: str) -> AsyncPort:
+    return ThreadedPort(open_port(target))
+
+
+each = pytest.mark.parametrize(
+    "opener", [blocking_port, threaded_port, aopen_port], ids=["blocking", "thread", "asyncio"]
+)
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def with_peer(opener: Opener, talk: Callable[[AsyncPort, socket.socket], Coroutine[Any, Any, None]]) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = await opener(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+            peer, _ = listener.accept()
+            with peer:
+                peer.settimeout(10)
+                try:
+                    await talk(port, peer)
+                finally:
+                    await port.close()
+
+    asyncio.run(main())
+
+
+@each
+def test_tcp_both_ways(opener: Opener) -> None:
+    async def talk(port: AsyncPort, peer: socket.socket) -> None:
+        await port.send(b"request")
+        assert peer.recv(100) == b"request"
+        assert await port.receive(0) == b""
+        sent = bytes(range(256)) * 512
+        peer.settimeout(None)
+        sender = asyncio.get_running_loop().run_in_executor(None, peer.sendall, sent)
+        heard = b""
+        while len(heard) < len(sent):
+            heard += await port.receive(10)
+        await sender
+        assert heard == sent
+        await port.set_line(9600)
+        await port.sleep(0)
+        assert port.now() <= port.now()
+        await port.close()
+        await port.close()
+
+    with_peer(opener, talk)
+
+
+@each
+def test_tcp_closed_by_the_peer(opener: Opener) -> None:
+    async def talk(port: AsyncPort, peer: socket.socket) -> None:
+        peer.sendall(b"last words")
+        peer.close()
+        assert await port.receive(10) == b"last words"
+        with pytest.raises(PortClosed, match="closed the connection"):
+            await port.receive(10)
+
+    with_peer(opener, talk)
+
+
+@each
+def test_tcp_reset_by_the_peer(opener: Opener) -> None:
+    async def talk(port: AsyncPort, peer: socket.socket) -> None:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        with pytest.raises(PortClosed):
+            await port.receive(10)
+        with pytest.raises(PortClosed):
+            await port.send(b"x")
+
+    with_peer(opener, talk)
+
+
+@each
+def test_a_closed_port_says_so(opener: Opener) -> None:
+    async def talk(port: AsyncPort, peer: socket.socket) -> None:
+        if isinstance(port, ThreadedPort):
+            return
+        await port.close()
+        with pytest.raises(PortClosed):
+            await port.send(b"x")
+        with pytest.raises(PortClosed):
+            await port.receive(0)
+
+    with_peer(opener, talk)
+
+
+@each
+def test_nobody_listens(opener: Opener) -> None:
+    with pytest.raises(PortError, match="refused") as told:
+        asyncio.run(opener(f"tcp://127.0.0.1:{free_port()}"))  # type: ignore[arg-type]
+    assert told.value.hint and told.value.retryable
+
+
+@each
+def test_a_host_without_a_name(opener: Opener) -> None:
+    # RFC 6761: never resolved, and no question leaves the machine for it.
+    with pytest.raises(PortNotFound, match="cannot be resolved"):
+        asyncio.run(opener("tcp://meter.invalid"))  # type: ignore[arg-type]
+
+
+def test_errors_of_connecting_are_told_apart() -> None:
+    assert isinstance(blocking.connection_error("t", OSError(113, "No route to host")), PortNotFound)
+    assert "asleep" in blocking.connection_error("t", TimeoutError()).hint
+
+
+@each
+def test_udp_keeps_datagrams_apart(opener: Opener) -> None:
+    async def main() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as meter:
+            meter.bind(("127.0.0.1", 0))
+            meter.settimeout(10)
+            port = await opener(f"udp://127.0.0.1:{meter.getsockname()[1]}")
+            await port.send(b"request")
+            request, client = meter.recvfrom(100)
+            assert request == b"request"
+            for datagram in (b"one", b"", b"two" * 10_000):
+                meter.sendto(datagram, client)
+            assert await port.receive(10) == b"one"
+            assert await port.receive(10) == b"two" * 10_000
+            assert await port.receive(0) == b""
+            await port.close()
+
+    asyncio.run(main())
+
+
+@each
+def test_udp_where_nobody_listens(opener: Opener) -> None:
+    async def main() -> None:
+        port = await opener(f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}")
+        await port.send(b"request")
+        with pytest.raises(PortError, match="nobody listens"):
+            await port.receive(10)
+        await port.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", ["blocking", "asyncio"])
+def test_a_meter_dials_in(how: str) -> None:
+    address = parse_address("listen://127.0.0.1:0")
+    with blocking.bound(address) as server, socket.create_connection(server.getsockname(), 10) as meter:
+        if how == "blocking":
+            port: AsyncPort = AsyncFromSync(blocking.accept(server, "listen", 10))
+        else:
+            port = asyncio.run(streams.accept(server, "listen", 10))
+        assert port.name == "listen from 127.0.0.1"
+
+        async def talk() -> None:
+            meter.sendall(b"push")
+            assert await port.receive(10) == b"push"
+            await port.send(b"request")
+            assert meter.recv(100) == b"request"
+            await port.close()
+
+        asyncio.run(talk())
+
+
+@pytest.mark.parametrize("how", ["blocking", "asyncio"])
+def test_no_meter_dials_in(how: str) -> None:
+    with blocking.bound(parse_address("listen://127.0.0.1:0")) as server, pytest.raises(NoAnswer, match="dialled in"):
+        if how == "blocking":
+            blocking.accept(server, "listen", 0.001)
+        else:
+            asyncio.run(streams.accept(server, "listen", 0.001))
+
+
+def test_a_place_to_listen_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        target = f"listen://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(PortBusy, match="another program listens"):
+            open_port(target)
+
+
+def test_listening_on_every_interface() -> None:
+    with blocking.bound(parse_address("listen://:0")) as server:
+        assert server.getsockname()[1] > 0
