@@ -278,6 +278,12 @@ class SecurityContext:
             del self._accepted[held]
 
     def _next_counter(self) -> int:
+        if self.keys.counter is None:
+            raise LocalProtocolError(
+                "no invocation counter was given",
+                layer="association",
+                hint="Keys(invocation_counter=...): above the last one used with this key and title",
+            )
         counter = self.keys.counter.next()
         if counter <= self._sent:
             raise LocalProtocolError(

@@ -132,7 +132,8 @@ class Keys:
             clients that use the same EK, for it is half of the IV.
         server_title: title of the meter where its AARE does not tell it.
         invocation_counter: the next value to use, or a ``Counter``. A number becomes a counter held by these keys, so
-            that sessions which share them never use a value twice.
+            that sessions which share them never use a value twice. None: ``connect`` asks the meter, through its
+            public client, for the last one it saw.
         suite: security suite 0 (AES-GCM-128), 1 (same cipher) or 2 (AES-GCM-256).
     """
 
@@ -143,12 +144,12 @@ class Keys:
     master: Secret | bytes | str | None = None
     system_title: bytes = b"MSDK\x00\x00\x00\x01"
     server_title: bytes | None = None
-    invocation_counter: int | Counter = 0
+    invocation_counter: int | Counter | None = None
     suite: int = 0
     ek: Secret = field(init=False, repr=False, compare=False)
     ak: Secret = field(init=False, repr=False, compare=False)
     broadcast_key: Secret | None = field(init=False, repr=False, compare=False)
-    counter: Counter = field(init=False, repr=False, compare=False)
+    counter: Counter | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.suite not in (0, 1, 2):

@@ -31,6 +31,9 @@ E = TypeVar("E", Authentication, Security)
 
 PUBLIC_CLIENT = 16
 INVOCATION_COUNTER = Obis("0.0.43.1.0.255")
+# Flags, format, addresses, control and two check sequences of the longest HDLC frame; 8N1.
+_FRAME_OVERHEAD = 17
+_CHARACTER_BITS = 10
 # Seconds for the good-bye of an opening that failed half-way.
 _FAREWELL = 2.0
 
@@ -240,7 +243,7 @@ class NoLink(NoAnswer):
 
 def _associate(plan: Plan, buffer: ReceiveBuffer, identity: Identity) -> Dialog[Session]:
     link = _link(plan, buffer)
-    association = Association(link, plan.association)
+    association = Association(link, _patient(plan, identity.baud))
     try:
         yield from association.open()
     except (MeterError, Cancel) as error:
@@ -251,6 +254,14 @@ def _associate(plan: Plan, buffer: ReceiveBuffer, identity: Identity) -> Dialog[
         yield from link.close((yield Now()) + _FAREWELL)
         raise
     return DlmsSession(association, identity, plan.quirks, plan.timing)
+
+
+def _patient(plan: Plan, baud: int | None) -> AssociationSettings:
+    """The time to wait for an answer is the meter's; what one whole frame takes on the line comes on top."""
+    if baud is None:
+        return plan.association
+    frame = (plan.hdlc.max_info_rx + _FRAME_OVERHEAD) * _CHARACTER_BITS / baud
+    return replace(plan.association, timeout=plan.association.timeout + frame)
 
 
 def _link(plan: Plan, buffer: ReceiveBuffer) -> Link:

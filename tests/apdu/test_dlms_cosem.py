@@ -37,9 +37,9 @@ requests = st.builds(
 )
 titles = st.none() | st.binary(min_size=8, max_size=8)
 user_information = requests.map(InitiateRequest.encode) | requests.map(
-    lambda request: SecurityContext(Keys(bytes(16), bytes(16)), Security.AUTHENTICATED_ENCRYPTED).protect(
-        request.encode()
-    )
+    lambda request: SecurityContext(
+        Keys(bytes(16), bytes(16), invocation_counter=0), Security.AUTHENTICATED_ENCRYPTED
+    ).protect(request.encode())
 )
 mechanisms = st.none() | st.sampled_from(list(Authentication)[1:])
 aarqs = st.builds(

@@ -28,7 +28,9 @@ MECHANISMS = [
 
 def sides(mechanism: Authentication, client_secret: bytes, server_secret: bytes) -> tuple[Handshake, Handshake]:
     def one(secret: bytes, own: bytes, peer: bytes, sent: bytes, got: bytes) -> Handshake:
-        context = SecurityContext(Keys(secret, AK, system_title=own), Security.NONE, peer_title=peer)
+        context = SecurityContext(
+            Keys(secret, AK, system_title=own, invocation_counter=0), Security.NONE, peer_title=peer
+        )
         gmac = mechanism == Authentication.HIGH_GMAC
         return Handshake(mechanism, sent, got, Secret(secret), context if gmac else None, own, peer)
 

@@ -103,7 +103,7 @@ def answer_get(plain: bytes) -> bytes | None:
 
 
 def keys(title: bytes = CLIENT_TITLE, **more: Any) -> Keys:
-    return Keys(EK, AK, system_title=title, **more)
+    return Keys(EK, AK, **{"system_title": title, "invocation_counter": 0, **more})
 
 
 def meter(rules: AccessRules | None, **more: Any) -> ServerAssociation:
@@ -320,10 +320,10 @@ def test_wrong_hls_secret(mechanism: Authentication) -> None:
 
 
 def test_wrong_key() -> None:
-    wrong = Keys(bytes(16), AK, system_title=CLIENT_TITLE)
+    wrong = Keys(bytes(16), AK, system_title=CLIENT_TITLE, invocation_counter=0)
     rules = AccessRules(keys=keys(SERVER_TITLE), security=BOTH)
     refused(AssociationSettings(keys=wrong, security=BOTH), rules, AuthenticationFailed, "authentication failure")
-    wrong = Keys(EK, bytes(16), system_title=CLIENT_TITLE)
+    wrong = Keys(EK, bytes(16), system_title=CLIENT_TITLE, invocation_counter=0)
     refused(AssociationSettings(keys=wrong, security=BOTH), rules, AuthenticationFailed, "authentication failure")
     gmac = AccessRules(Authentication.HIGH_GMAC, None, keys(SERVER_TITLE))
     settings = AssociationSettings(authentication=Authentication.HIGH_GMAC, keys=wrong)
