@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+from zlib import crc32
 
 from metersdk.apdu.dataset import DataSet, DataSetParser, raise_error_message
 from metersdk.dialog.optical import OpticalLine, OpticalTiming, Parity
@@ -294,11 +295,16 @@ def _select(
     fast = identification.is_fast
     # tr binds the reader, too.
     yield Sleep(settings.timing.reaction(fast))
+    yield from line.wait(0.0)
+    if STX in line.peek():
+        line.note("acknowledgement-late", f"the meter goes on at {line.baud} Bd before it was acknowledged")
+        return signed("C", fell_back=True)
     select = OptionSelect("2", character, "2") if mode == "E" else OptionSelect("0", character, settings.option)
     written = yield from line.send(select.encode())
     if baud != line.baud:
         margin = settings.timing.margins(fast)[min(rung, 1)]
-        yield from _switch(line, baud, written + len(select.encode()) * line.character() + margin)
+        if not (yield from _switch(line, baud, written, margin, select.encode())):
+            return signed("C", select, fell_back=True)
     yield Emit(State("speed", f"mode {mode} at {line.baud} Bd"))
     if mode == "E":
         return signed("E", select)
@@ -317,11 +323,25 @@ def _speed(line: OpticalLine, settings: SignOn, identification: Identification, 
     return "0", settings.initial_baud
 
 
-def _switch(line: OpticalLine, baud: int, moment: float) -> Dialog[None]:
-    """Change the speed at ``moment``, or at once if it has passed; what comes until then is kept (an echo)."""
+def _switch(line: OpticalLine, baud: int, written: float, margin: float, sent: bytes) -> Dialog[bool]:
+    """Change the speed ``margin`` after the last stop bit of what was ``written``, at once if that has passed.
+
+    What comes until then is kept (an echo).
+    False if the meter was sending its data already: the acknowledgement came too late for it.
+    """
+    duration = len(sent) * line.character()
+    now: float = yield Now()
+    # Without a line in between (TCP), or with a driver that does not drain, time does not tell who spoke first.
+    timed = now - written > duration / 2
+    moment = written + duration + margin
     while (yield from line.wait_until(moment)):
         pass
+    seen = line.peek()
+    if timed and STX in seen[echo_of(sent, seen)[1] :]:
+        line.note("acknowledgement-late", f"the meter goes on at {line.baud} Bd before it was acknowledged")
+        return False
     yield from line.set_speed(baud)
+    return True
 
 
 def _follow(line: OpticalLine, sent: bytes, deadline: float) -> Dialog[str]:
@@ -375,6 +395,10 @@ class _Collected:
         self.octets = 0
         # The first two sets of all, kept or not: a lone one may be an error message.
         self.head: list[DataSet] = []
+        # Of the block under way, and of one that nothing proved: the same text twice is proof enough.
+        self._block_octets = 0
+        self._check = 0
+        self._unproved: int | None = None
         self._proved: tuple[DataSetParser, int, int, list[DataSet]] = self._state()
 
     def _state(self) -> tuple[DataSetParser, int, int, list[DataSet]]:
@@ -382,6 +406,8 @@ class _Collected:
 
     def add(self, text: bytes) -> list[DataSet]:
         self.octets += len(text)
+        self._block_octets += len(text)
+        self._check = crc32(text, self._check)
         if self.octets > TEXT_LIMIT:
             raise LimitExceeded(f"a readout of more than {TEXT_LIMIT} octets", layer="data", offset=TEXT_LIMIT)
         if self.keep:
@@ -395,12 +421,22 @@ class _Collected:
             self.sets += sets
         return sets
 
-    def prove(self) -> None:
+    def same_again(self, end: BlockEnd) -> bool:
+        """True for a block without proof that came with the same text just before."""
+        before, self._unproved = self._unproved, self._check if end.proved is None else None
+        return before is not None and before == self._unproved
+
+    def prove(self) -> bool:
+        """The block under way is right, there is no way back; False if it was empty."""
         self._proved = self._state()
+        self._check, self._unproved = 0, None
+        held, self._block_octets = self._block_octets, 0
+        return held > 0
 
     def withdraw(self) -> Withdrawn:
         parser, sets, pieces, self.head = self._proved
         self.parser = parser.copy()
+        self._check = 0
         del self.sets[sets:], self.pieces[pieces:]
         return Withdrawn(self.parser.position)
 
@@ -432,7 +468,7 @@ def readout(signed: SignedOn, *, total: float = 900.0, keep: bool = True) -> Dia
 
 def _blocks(signed: SignedOn, deadline: float, home: _Collected) -> Dialog[Readout]:
     line = signed.line
-    failures = 0
+    failures = empty = 0
     proved: bool | None = True
     while True:
         scanner = BlockScanner(add=signed.settings.checksum == "add")
@@ -440,13 +476,15 @@ def _blocks(signed: SignedOn, deadline: float, home: _Collected) -> Dialog[Reado
         if SIGN_OFF in scanner.preamble:
             raise MeterReportedError("the meter signed off instead of answering", code="B0", layer="data")
         end = scanner.end
-        if whole and end is not None and _trusted(signed, scanner, line):
+        if whole and end is not None and (_trusted(signed, end, line) or home.same_again(end)):
             line.findings += scanner.findings + line.tally.findings()
             proved = None if end.proved is None else proved
             if not end.partial:
                 break
             failures = 0
-            home.prove()
+            empty = 0 if home.prove() else empty + 1
+            if empty > REPEATS:
+                raise LimitExceeded("partial blocks without data, one after the other", layer="frame", state="readout")
             yield from line.send(bytes((ACK,)))
             continue
         failures += 1
@@ -496,17 +534,14 @@ def _block(line: OpticalLine, scanner: BlockScanner, deadline: float, home: _Col
     return True
 
 
-def _trusted(signed: SignedOn, scanner: BlockScanner, line: OpticalLine) -> bool:
+def _trusted(signed: SignedOn, end: BlockEnd, line: OpticalLine) -> bool:
     """Whether a whole block may be believed."""
-    end = scanner.end
-    if end is None or end.proved is False:
-        return False
     if end.proved:
         # The BCC is even parity by column. One wrong parity bit and a right BCC: the parity bit itself was hit. Two
         # may be one column hit twice, which the BCC cannot see.
         return line.tally.errors < 2
-    # STX lost where the meter does send it: most likely we switched late, and the first line is cut.
-    return scanner.framed or signed.mode != "C" or end.check is None
+    # Without STX in mode C most likely we switched late, and the first line is cut; without BCC the end is.
+    return end.proved is None and signed.mode != "C"
 
 
 def _given_up(line: OpticalLine, scanner: BlockScanner) -> NoAnswer | ChecksumError:
@@ -544,21 +579,23 @@ def hand_over(signed: SignedOn) -> Dialog[None]:
             line.take(start + len(select))
             line.note("acknowledgement-repeated", "ACK 2 Z 2 came back, from the meter or the probe")
             continue
-        if _is_partial_echo(seen, select):
-            line.take()
-            line.note("echo-partial", "the probe returns what it sends, with octets missing")
-        if 0x7E in line.buffer.view():
+        _, echoed = echo_of(select, seen)
+        octets = bytes(line.buffer.view())
+        if looks_slower(octets[echoed:], line.baud / INITIAL_BAUD):
+            # Repeated at 300 Bd, before the meter itself switches: wait for its end.
+            line.note("acknowledgement-repeated", f"ACK 2 Z 2 came back at {INITIAL_BAUD} Bd")
+            yield from line.flush(0.1, limit + 1.0)
+            break
+        if 0x7E in octets:
+            # HDLC already: nothing of it is lost.
+            line.take(octets.index(0x7E))
             return
         if not (yield from line.wait_until(limit)):
+            _note_preamble(line, select, line.take())
             break
     # tr binds the reader, too; it has passed if nothing came.
     if seen:
         yield Sleep(reaction)
-
-
-def _is_partial_echo(seen: bytes, sent: bytes) -> bool:
-    kind, length = echo_of(sent, seen)
-    return kind == "partial" and length == len(seen) and seen.endswith(b"\n")
 
 
 def fall_back(signed: SignedOn) -> Dialog[SignedOn]:

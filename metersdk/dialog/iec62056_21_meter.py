@@ -280,6 +280,7 @@ def _data(line: OpticalLine, meter: OpticalMeter, faults: _FaultsLeft, reaction:
                 faults.bad_bcc -= 1
                 sent = message[:-1] + bytes((message[-1] ^ 0x15,))
             yield from line.send(sent)
+            yield from _forget(line)
             answer = yield from _reply(line, meter.inactivity if partial else meter.reply_time)
             if answer == "nak":
                 yield Sleep(reaction)
@@ -292,6 +293,12 @@ def _data(line: OpticalLine, meter: OpticalMeter, faults: _FaultsLeft, reaction:
             return
         if partial:
             yield Sleep(reaction)
+
+
+def _forget(line: OpticalLine) -> Dialog[None]:
+    """Half duplex: what came while the meter was sending was not heard."""
+    yield from line.wait(0.0)
+    line.take()
 
 
 def _reply(line: OpticalLine, timeout: float) -> Dialog[str]:
