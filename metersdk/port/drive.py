@@ -320,6 +320,10 @@ class AsyncEvents(_Course[T], AsyncIterator[object]):
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
+    def __del__(self) -> None:
+        with suppress(RuntimeError, Cancel, MeterError):
+            self._dialog.close()
+
 
 def iterate(dialog: Dialog[T], port: Port) -> Events[T]:
     """Carry ``dialog`` out while its events are iterated over; ``.result`` is what it returned."""

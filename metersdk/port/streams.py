@@ -276,6 +276,7 @@ class ThreadedPort:
         self._port = port
         self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="metersdk-port")
         self._reading: asyncio.Future[bytes] | None = None
+        self._closed = False
 
     async def send(self, data: bytes) -> None:
         """As the port behind."""
@@ -319,12 +320,13 @@ class ThreadedPort:
                 # Its error, if any, is nobody's any more.
                 self._reading.exception()
             self._reading = None
-        try:
-            await self._call(self._port.close)
-        except RuntimeError:
-            # Closed before: the executor takes no more work.
-            return
-        self._executor.shutdown(wait=False)
+        if not self._closed:
+            closing = self._call(self._port.close)
+            self._closed = True
+            await closing
+            self._executor.shutdown(wait=False)
 
     def _call(self, work: Callable[[], R]) -> asyncio.Future[R]:
+        if self._closed:
+            raise PortClosed(f"{self.name} is closed", layer="port")
         return asyncio.get_running_loop().run_in_executor(self._executor, work)

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Literal, SupportsBytes
@@ -77,6 +77,8 @@ class Recorder:
         self._start: float | None = None
         self._held = b""
         self._held_since = 0.0
+        self._suspect = 0
+        self._heard = False
         for secret in secrets:
             self.redact(secret)
         try:
@@ -97,21 +99,24 @@ class Recorder:
     def sent(self, now: float, data: bytes) -> None:
         """Octets to the meter."""
         self._let_go()
-        hidden = _covered(data, self._secrets, SHORTEST_PART)
+        hidden = _parts(data, self._secrets)
+        # As many octets may come back as an echo; a readout later on may hold the digits of a poor password.
+        waiting = self._suspect > 0 and not self._heard
+        self._suspect = self._suspect + len(data) if hidden or waiting else 0
+        self._heard = False
         self._write(now, "tx", hex=_hex(data, hidden))
 
     def received(self, now: float, data: bytes) -> None:
-        """Octets from the meter; the beginning of a secret at their end is held back until it is clear what it is."""
+        """Octets from the meter; what may be the echo of a secret is held back until it is whole."""
+        self._heard = True
+        if not self._suspect:
+            self._write(now, "rx", hex=data.hex())
+            return
         if not self._held:
             self._held_since = now
-        data = self._held + data
-        hidden = _covered(data, self._secrets, None)
-        keep = max((_beginning_at_end(data, secret) for secret in self._secrets), default=0)
-        out = len(data) - keep
-        if out:
-            self._write(self._held_since, "rx", hex=_hex(data[:out], hidden))
-            self._held_since = now
-        self._held = data[out:]
+        self._held += data
+        if len(self._held) >= self._suspect:
+            self._let_go()
 
     def line(self, now: float, baud: int) -> None:
         """The line changes its speed."""
@@ -130,10 +135,10 @@ class Recorder:
             self._file.close()
 
     def _let_go(self) -> None:
-        """What was held back is a part of a secret only, and masked if it is long enough to tell something."""
         data, self._held = self._held, b""
         if data:
-            self._write(self._held_since, "rx", hex=_hex(data, _covered(data, self._secrets, SHORTEST_PART)))
+            self._suspect = max(0, self._suspect - len(data))
+            self._write(self._held_since, "rx", hex=_hex(data, _parts(data, self._secrets)))
 
     def _write(self, now: float, direction: Direction, **content: object) -> None:
         if self._start is None:
@@ -149,25 +154,17 @@ class Recorder:
             raise _file_error(self._path, error) from error
 
 
-def _covered(data: bytes, secrets: Sequence[bytes], part: int | None) -> set[int]:
-    """Positions that belong to a secret, or, with ``part``, to that many octets in a row of one."""
+def _parts(data: bytes, secrets: Iterable[bytes]) -> set[int]:
+    """Positions that belong to a secret, or to ``SHORTEST_PART`` octets in a row of one."""
     covered: set[int] = set()
     for secret in secrets:
-        size = len(secret) if part is None else min(part, len(secret))
+        size = min(SHORTEST_PART, len(secret))
         for piece in {secret[i : i + size] for i in range(len(secret) - size + 1)}:
             found = data.find(piece)
             while found >= 0:
                 covered.update(range(found, found + size))
                 found = data.find(piece, found + 1)
     return covered
-
-
-def _beginning_at_end(data: bytes, secret: bytes) -> int:
-    """How many octets at the end of ``data`` are a beginning of ``secret``, the whole of it not counted."""
-    for size in range(min(len(secret) - 1, len(data)), 0, -1):
-        if data.endswith(secret[:size]):
-            return size
-    return 0
 
 
 def _hex(data: bytes, hidden: set[int]) -> str:
@@ -225,8 +222,10 @@ class RecordingPort:
 
     def close(self) -> None:
         """Close the port and the record."""
-        self.recorder.close()
-        self.port.close()
+        try:
+            self.recorder.close()
+        finally:
+            self.port.close()
 
 
 class AsyncRecordingPort:
@@ -278,8 +277,10 @@ class AsyncRecordingPort:
 
     async def close(self) -> None:
         """Close the port and the record."""
-        self.recorder.close()
-        await self.port.close()
+        try:
+            self.recorder.close()
+        finally:
+            await self.port.close()
 
 
 def read_trace(path: str | os.PathLike[str]) -> Iterator[Record]:

@@ -106,8 +106,6 @@ def test_tcp_reset_by_the_peer(opener: Opener) -> None:
 @each
 def test_a_closed_port_says_so(opener: Opener) -> None:
     async def talk(port: AsyncPort, peer: socket.socket) -> None:
-        if isinstance(port, ThreadedPort):
-            return
         await port.close()
         with pytest.raises(PortClosed):
             await port.send(b"x")

@@ -119,6 +119,17 @@ def test_an_echoed_password_is_masked_and_replayed(tmp_path: Path) -> None:
     assert run(talk(), ReplayPort(path)) == b"(" + SECRET + b")"
 
 
+def test_a_readout_is_not_masked_for_a_poor_password(tmp_path: Path) -> None:
+    path = tmp_path / "trace"
+    recorder = Recorder(path, "t", [b"00000000"])
+    recorder.sent(0.0, b"P1(00000000)")
+    recorder.received(0.1, b"\x06")
+    recorder.sent(0.2, b"R1")
+    recorder.received(0.3, b"1.8.0(00000000.000*kWh)")
+    recorder.close()
+    assert [record.masked for record in read_trace(path)] == [True, False, False, False]
+
+
 def test_errors_of_the_port_are_noted(tmp_path: Path) -> None:
     path = tmp_path / "closed.jsonl"
     port = RecordingPort(VirtualPort(meter(), LineModel(close_after=0)), path)
