@@ -169,18 +169,21 @@ def _session(
         heard = select is not None
         if select is not None:
             yield Emit(State("acknowledged", f"{select.protocol}{select.baud_character}{select.option}"))
-            # 6.3.14: the speed changes only if both Z are the same; else the dialogue goes on at 300 Bd.
+            # 6.3.14: the speed changes only if both Z are the same; else, and for what this meter does not know, the
+            # dialogue goes on at 300 Bd.
             agreed = select.baud_character == identification.baud_character
-            if select.protocol == select.option == "2" and identification.offers_hdlc and agreed:
-                yield from _to_hdlc(line, meter, select, baud, reaction)
-                return HandOver(baud)
-            if agreed:
-                yield from line.set_speed(baud)
-            if select.option != "0":
-                # Neither programming mode nor what the manufacturer may have there: the meter signs off.
-                yield Sleep(reaction)
-                yield from line.send(SIGN_OFF)
-                return None
+            match select.protocol, select.option:
+                case "2", "2" if agreed and identification.offers_hdlc:
+                    yield from _to_hdlc(line, meter, select, baud, reaction)
+                    return HandOver(baud)
+                case "0", "0" if agreed:
+                    yield from line.set_speed(baud)
+                case "0", "1" if agreed:
+                    # No programming mode here: the meter signs off.
+                    yield from line.set_speed(baud)
+                    yield Sleep(reaction)
+                    yield from line.send(SIGN_OFF)
+                    return None
     if heard:
         yield Sleep(reaction)
     yield from _data(line, meter, faults, reaction)
