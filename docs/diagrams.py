@@ -50,7 +50,8 @@ def draw(title: str, table: Mapping[object, Mapping[object, object]]) -> str:
     parts += [_arrow(place[a], place[b], centre, events) for (a, b), events in arrows.items()]
     for state, (x, y) in place.items():
         parts.append(
-            f'<rect class="s" x="{x - BOX[0] / 2:.1f}" y="{y - BOX[1] / 2:.1f}" width="{BOX[0]}" height="{BOX[1]}" rx="9"/>'
+            f'<rect class="s" x="{x - BOX[0] / 2:.1f}" y="{y - BOX[1] / 2:.1f}" width="{BOX[0]}" height="{BOX[1]}"'
+            ' rx="9"/>'
             f'<text x="{x:.1f}" y="{y:.1f}">{escape(str(state))}</text>'
         )
     head = (
