@@ -60,6 +60,8 @@ Mode: TypeAlias = Literal["auto", "A", "B", "C", "E"]
 TEXT_LIMIT = 16 << 20
 # A capture is worked through in pieces: partial blocks start over at each EOT, and must not copy it all each time.
 _PIECE = 4096
+# From so many octets on their parity tells whether they were read at the right speed.
+_JUDGED_OCTETS = 8
 # A block is asked for again three times at most (own choice; the standard names no number).
 REPEATS = 3
 # HDLC DISC from client 16 to server 1: ends a session that was left open, before a new one (IEC 62056-46).
@@ -358,9 +360,15 @@ def _follow(line: OpticalLine, sent: bytes, deadline: float) -> Dialog[str]:
         seen = line.peek()
         _, length = echo_of(sent, seen)
         answer = seen[length:]
-        if STX in answer or SOH in answer or _holds_data(answer):
-            _note_preamble(line, sent, seen[: length + max(0, answer.find(STX))])
-            return "data"
+        start = _data_start(answer)
+        if start >= 0:
+            now = yield Now()
+            more_by = min(deadline, now + timing.octet_gap + timing.latency)
+            if len(answer) - start < _JUDGED_OCTETS and (yield from line.wait_until(more_by)):
+                continue
+            if _is_readable(line, length + start):
+                _note_preamble(line, sent, seen[: length + start])
+                return "data"
         if answer.startswith(bytes((NAK,))):
             line.note("nak", "the meter answered the acknowledgement with NAK")
             line.take()
@@ -379,9 +387,21 @@ def _follow(line: OpticalLine, sent: bytes, deadline: float) -> Dialog[str]:
             return ""
 
 
-def _holds_data(text: bytes) -> bool:
+def _data_start(text: bytes) -> int:
+    """Where a message begins: at STX or SOH, or with text that holds a data set, its STX lost; -1 if nowhere."""
+    starts = [at for at in (text.find(STX), text.find(SOH)) if at >= 0]
+    if starts:
+        return min(starts)
     opening = text.find(b"(")
-    return opening >= 0 and text.find(b"\n", opening) >= 0
+    return 0 if opening >= 0 and text.find(b"\n", opening) >= 0 else -1
+
+
+def _is_readable(line: OpticalLine, start: int) -> bool:
+    """False for octets that no line format explains: what a wrong speed makes of text holds STX and brackets, too."""
+    octets = bytes(line.buffer.view())[start:]
+    if line.parity == "hardware" or len(octets) < _JUDGED_OCTETS:
+        return True
+    return line_format(len(octets), len(from_line(octets)[1]), high_octets(octets)) != ""
 
 
 class _Collected:

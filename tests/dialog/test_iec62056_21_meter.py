@@ -176,3 +176,37 @@ def test_random_readers(seed: int) -> None:
     port.set_line(300)
     port.sleep(200.0)
     assert port.server_error is None
+
+
+def test_the_ladder_same_speed_another_moment_then_300() -> None:
+    """A meter whose data are unreadable at the speed it offers: never another speed than that or 300 is asked for."""
+    selects: list[bytes] = []
+
+    def meter() -> Dialog[None]:
+        text = b""
+        while True:
+            yield SetLine(300)
+            text = from_line((yield Receive(3600)))[0] if not text else text + from_line((yield Receive(3600)))[0]
+            if text.endswith(b"!\r\n"):
+                yield Sleep(0.2)
+                yield Send(to_line(b"/ABC5METER\r\n"))
+            elif text.endswith(b"\r\n"):
+                selects.append(text[-6:])
+                yield Sleep(0.2)
+                if selects[-1] == b"\x06000\r\n":
+                    yield Send(to_line(MESSAGE))
+                else:
+                    yield SetLine(19200)
+                    yield Send(to_line(MESSAGE))
+
+    port = VirtualPort(meter(), LINE)
+    signed = run(sign_on(SignOn()), port)
+    assert selects == [b"\x06050\r\n", b"\x06050\r\n", b"\x06000\r\n"]
+    assert (signed.baud, signed.fell_back) == (300, False)
+    assert [f.code for f in signed.findings] == ["no-data-at-speed"] * 2
+    assert run(readout(signed), port).proved
+    moments = []
+    for select in (e for e in port.log if e.side == "client" and e.data == to_line(b"\x06050\r\n")):
+        switch = next(e for e in port.log if e.kind == "speed" and e.side == "client" and e.start >= select.end)
+        moments.append(round(switch.start - select.end, 3))
+    assert moments == [0.06, 0.15]
