@@ -26,7 +26,7 @@ from metersdk.model.span import Moment
 from metersdk.port.address import open_port
 from metersdk.port.drive import Port, iterate, run
 from metersdk.port.target import Address, parse_address
-from metersdk.port.trace import RecordingPort
+from metersdk.port.trace import RecordingPort, went_over_a_line
 
 T = TypeVar("T")
 
@@ -210,6 +210,10 @@ def plan_for(
     Raises:
         LocalProtocolError: a value that makes no sense, or a mechanism without its password or keys.
     """
+    is_line = address.is_line or (
+        # A replay goes the way the recorded session went, unless the target says what the connection carried.
+        address.scheme == "trace" and address.framing is None and went_over_a_line(address.path)
+    )
     return Plan.of(
         {
             "protocol": protocol,
@@ -219,7 +223,7 @@ def plan_for(
             "server": server,
             **address.options,
         },
-        medium="line" if address.is_line else "datagram" if address.is_datagram else "stream",
+        medium="line" if is_line else "datagram" if address.is_datagram else "stream",
         framing=address.framing,
         baud=address.baud,
         hardware_parity=address.format != "8N1",

@@ -34,32 +34,8 @@ class Quirks:
     null_repeats: bool = True
     """True: null-data in a buffer repeats the value above it; False: there was no value."""
 
-    stamp: Literal["end", "start"] = "end"
-    """Whether a profile's time stamp is the end or the start of its interval."""
-
-    compact_array_counts: bool = False
-    """True: arrays in a compact-data template carry their count (one stack); False: the buffer does."""
-
-    counter_hint: Literal["last", "next"] = "last"
-    """Counter in an ExceptionResponse: the last one the meter saw, or the next one it wants."""
-
-    general_ciphering_header_in_aad: bool = False
-    """True: the header of general-ciphering is authenticated too; False: SC and AK only, as two stacks do."""
-
-    signature_covers_length: bool = False
-    """True: the signature of general-signing covers the length of the content too."""
-
-    initial_counter_in_gmac: bool = False
-    """True: the meter wants GMAC and the ACTION that carries it with one counter. Reuses a nonce: last resort."""
-
     release: Literal["rlrq", "disconnect"] = "rlrq"
     """How an association ends: with a release request, or by disconnecting alone."""
-
-    release_user_information: bool = True
-    """False: the meter stumbles over user-information in the release request of a ciphered association."""
-
-    push_date_time_tag: bool = False
-    """True: the date-time of a DataNotification is wrongly preceded by its tag ``09``."""
 
     hdlc_address_size: Literal[1, 2, 4] | None = None
     """Length of the server address the meter answers to, where its numbers do not tell."""

@@ -300,6 +300,12 @@ def read_trace(path: str | os.PathLike[str]) -> Iterator[Record]:
         raise _file_error(name, error) from error
 
 
+def went_over_a_line(path: str | os.PathLike[str]) -> bool:
+    """Whether the session on record set the speed of a line before it said anything; errors as ``read_trace``."""
+    first = next((record.direction for record in read_trace(path) if record.direction != "note"), None)
+    return first == "line"
+
+
 def _records(name: str, file: IO[str]) -> Iterator[Record]:
     number = 0
     while line := file.readline(MAX_LINE):
