@@ -146,8 +146,10 @@ class Association:
         self.max_pdu_server = 0
         self.server_title: bytes | None = None
         self.findings: list[Finding] = []
+        self.pushes: deque[bytes] = deque(maxlen=_PUSH_LIMIT)
         self._proposed = settings.conformance
         self._told = 0
+        self._told_of_link = 0
         self._invoke = 0
         self._deadline = 0.0
         self._ciphered = settings.security != Security.NONE
@@ -213,10 +215,13 @@ class Association:
     def _receive(self, acse_tag: int | None = None) -> Dialog[bytes]:
         """The next answer in clear, or the unit of ACSE with ``acse_tag``, by ``self._deadline``.
 
-        Pushes are kept on the link and emitted; units of ACSE that are not awaited come too late, and are dropped.
+        Pushes are kept and emitted; units of ACSE that are not awaited come too late, and are dropped.
         """
         for _ in range(_PUSH_LIMIT):
             raw = yield from self.link.receive(self._deadline)
+            # What came in UI frames came before, and its counter is lower.
+            while self.link.pushes:
+                yield from self._keep(self._open_push(self.link.pushes.popleft()))
             if not raw:
                 raise DecodeError("an APDU of no octets", layer="apdu")
             if raw[0] == acse_tag:
@@ -229,17 +234,28 @@ class Association:
             if answer is not None:
                 return answer
             if push is not None:
-                while len(self.link.pushes) >= _PUSH_LIMIT:
-                    self.link.pushes.popleft()
-                self.link.pushes.append(push)
-                yield Emit(Push(push))
+                yield from self._keep(push)
         raise LimitExceeded(f"{_PUSH_LIMIT} pushes, and no answer", layer="association", state="waiting for an answer")
 
-    def _open(self, raw: bytes) -> tuple[bytes | None, bytes | None]:
-        """``(answer, None)`` or ``(None, push)``, in clear.
+    def _keep(self, push: bytes) -> Iterator[Effect]:
+        self.pushes.append(push)
+        yield Emit(Push(push))
 
-        A push may be protected by other keys than ours: one that cannot be deciphered is kept as it came.
-        """
+    def _open_push(self, raw: bytes) -> bytes:
+        """A push in clear. It may be protected by other keys than ours: then it is kept as it came."""
+        try:
+            return self._decipher(raw) if is_protected(raw) else raw
+        except (SecurityError, DecodeError) as error:
+            self.findings.append(Finding("push-unread", f"a push stays ciphered: {error.message}", "association"))
+            return raw
+
+    def _decipher(self, raw: bytes) -> bytes:
+        if self._context is None:
+            raise SecurityError("a ciphered APDU came, and there are no keys", layer="association", data=raw)
+        return self._context.unprotect(raw).plain
+
+    def _open(self, raw: bytes) -> tuple[bytes | None, bytes | None]:
+        """``(answer, None)`` or ``(None, push)``, in clear."""
         tag = raw[0]
         stray_block = tag == _GENERAL_BLOCK_TRANSFER and Conformance.GENERAL_BLOCK_TRANSFER not in self.conformance
         if tag in _PUSH_TAGS or stray_block:
@@ -250,14 +266,8 @@ class Association:
         maybe_push = tag in _CIPHERED_PUSH_TAGS or (
             tag in _GENERAL_TAGS and (self.settings.envelope == "service" or not self._ciphered)
         )
-        try:
-            if self._context is None:
-                raise SecurityError("a ciphered APDU came, and there are no keys", layer="association", data=raw)
-            plain = self._context.unprotect(raw).plain
-        except (SecurityError, DecodeError) as error:
-            if not maybe_push:
-                raise
-            self.findings.append(Finding("push-unread", f"a push stays ciphered: {error.message}", "association"))
+        plain = self._open_push(raw) if maybe_push else self._decipher(raw)
+        if plain is raw:
             return None, raw
         return (None, plain) if plain[:1] and plain[0] in _PUSH_TAGS else (plain, None)
 
@@ -295,7 +305,10 @@ class Association:
         )
 
     def _tell(self) -> Iterator[Effect]:
-        """Emit the findings that are new."""
+        """Emit the findings that are new, here and on the link."""
+        while self._told_of_link < len(self.link.findings):
+            self._told_of_link += 1
+            yield Emit(self.link.findings[self._told_of_link - 1])
         while self._told < len(self.findings):
             self._told += 1
             yield Emit(self.findings[self._told - 1])

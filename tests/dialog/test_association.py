@@ -588,7 +588,29 @@ def test_pushes_are_set_aside_before_the_aare_and_after() -> None:
     run(association.open(), events)
     assert get(association) == 4711
     run(association.release())
-    assert list(link.pushes) == [PUSH] * 3 and Push(PUSH) in events
+    assert list(association.pushes) == [PUSH] * 3
+    assert [event for event in events if isinstance(event, Push)] == [Push(PUSH)]
+
+
+@pytest.mark.parametrize("ciphered_push", [False, True])
+def test_what_the_link_set_aside_is_told_too(ciphered_push: bool) -> None:
+    """UI frames of HDLC come beside the answers; a push in one has the lower counter."""
+    rules = AccessRules(keys=keys(SERVER_TITLE), security=BOTH)
+    association, link, server = pair(AssociationSettings(keys=keys(), security=BOTH), rules)
+    run(association.open())
+    honest = link.wire
+
+    def wire(apdu: bytes) -> list[bytes]:
+        link.pushes.append(server.push(PUSH) if ciphered_push else PUSH)
+        link.findings.append(Finding("hdlc-echo", "own frames come back", "link"))
+        return honest(apdu)
+
+    link.wire = wire
+    events: list[object] = []
+    request = GetRequest(association.next_invoke(), AttributeDescriptor(3, bytes((1, 0, 1, 8, 0, 255)), 2)).encode()
+    run(association.exchange(request), events)
+    assert Push(PUSH) in events and list(association.pushes) == [PUSH]
+    assert [event.code for event in events if isinstance(event, Finding)] == ["hdlc-echo"]
 
 
 @pytest.mark.parametrize("envelope", ["service", "general"])
@@ -599,13 +621,13 @@ def test_ciphered_pushes_are_deciphered(envelope: Any) -> None:
     honest = link.wire
     link.wire = lambda apdu: [server.push(PUSH), *honest(apdu)]
     assert get(association) == 4711
-    assert link.received[-2][0] == 0xDB and list(link.pushes) == [PUSH]
+    assert link.received[-2][0] == 0xDB and list(association.pushes) == [PUSH]
 
 
 def test_a_push_under_foreign_keys_is_kept_as_it_came() -> None:
-    association, link = ciphered(lambda answer: [bytes.fromhex("db08" + "41" * 8 + "0a3000000001aabbccddee"), answer])
+    association, _ = ciphered(lambda answer: [bytes.fromhex("db08" + "41" * 8 + "0a3000000001aabbccddee"), answer])
     assert get(association) == 4711
-    assert len(link.pushes) == 1 and [finding.code for finding in association.findings] == ["push-unread"]
+    assert len(association.pushes) == 1 and [finding.code for finding in association.findings] == ["push-unread"]
 
 
 def test_endless_pushes_end() -> None:
@@ -614,7 +636,7 @@ def test_endless_pushes_end() -> None:
     link.wire = lambda _: [PUSH] * 1000
     with pytest.raises(LimitExceeded):
         get(association)
-    assert len(link.pushes) <= 256
+    assert len(association.pushes) == 256
 
 
 # --- Time, leaving --------------------------------------------------------------------------------------------------
