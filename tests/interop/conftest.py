@@ -1,6 +1,6 @@
 """Independent DLMS/COSEM stacks as peers: each in a venv of its own under ``.peers/``, each in its own process.
 
-The peers' scripts are found beside the repository, or where METERSDK_PEERS says. Their libraries are under the GPL: they
+The scripts lie beside the repository, or where METERSDK_PEERS says. Their libraries are under the GPL: they
 are installed apart, run apart, and never imported here. What cannot be had is skipped with the reason; under ``CI``
 it fails.
 """
@@ -58,7 +58,7 @@ def clean_environment() -> dict[str, str]:
 
 
 class Process:
-    """A peer in its own process. Its output is drained by threads, so that a chatty peer never blocks on a full pipe."""
+    """A peer in its own process. Threads drain its output, so that a chatty peer never blocks on a full pipe."""
 
     def __init__(self, name: str, command: list[str]) -> None:
         self.name = name
