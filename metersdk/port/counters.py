@@ -41,6 +41,13 @@ class CounterFile:
         """The counter of a system title and a key; ``start`` is where it begins if the file does not know it."""
         return StoredCounter(self, f"{title.hex()}/{key_id}", start)
 
+    def knows(self, title: bytes, key_id: str | int) -> bool:
+        """Whether a value of this counter was ever given. Raises PortError: the file cannot be read."""
+        try:
+            return f"{title.hex()}/{key_id}" in self._read()
+        except OSError as error:
+            raise PortError(f"{self.path}: {error.strerror or error}", layer="port") from error
+
     def advance(self, title: bytes, key_id: str | int, minimum: int) -> None:
         """Never give a value below ``minimum`` again: the meter told that it has seen higher ones."""
         self.reserve(f"{title.hex()}/{key_id}", minimum, 0)

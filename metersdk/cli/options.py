@@ -1,0 +1,182 @@
+"""The options that all commands share, and the meter they lead to."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args
+
+import click
+
+from metersdk.cli.output import Mode, Output
+from metersdk.cli.secrets import KeyFile, is_open_to_others, password
+from metersdk.dialog.opening import INVOCATION_COUNTER, PUBLIC_CLIENT, AuthenticationName, ProtocolName, SecurityName
+from metersdk.dialog.timing import Timing
+from metersdk.errors import LocalProtocolError, ServiceError
+from metersdk.meter import Meter, connect
+from metersdk.model.obis import Obis
+from metersdk.port.target import parse_address
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ObisType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2 only
+    """An OBIS code in any spelling."""
+
+    name = "obis"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Obis:
+        try:
+            return Obis.parse(value)  # type: ignore[arg-type]
+        except LocalProtocolError as error:
+            self.fail(f"{error.message}: {error.hint}", param, ctx)
+
+
+OBIS = ObisType()
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A target and how to speak to it; ``open`` gives the meter."""
+
+    target: str
+    protocol: ProtocolName
+    client: int | None
+    server: int
+    authentication: AuthenticationName | None
+    security: SecurityName | None
+    password_from: str | None
+    key_file: str | None
+    timeout: float | None
+    total: float | None
+    trace: str | None
+    out: Output
+
+    @property
+    def name(self) -> str:
+        """The target as it may be shown."""
+        return str(parse_address(self.target))
+
+    @contextmanager
+    def open(self) -> Iterator[Meter]:
+        """The meter, signed on and associated; closed again at the end.
+
+        Raises:
+            MeterError: whatever ``connect`` raises, or a password or key that is not to be had.
+        """
+        parse_address(self.target)
+        secret = password(self.password_from) if self.password_from is not None else None
+        keys = self._keys()
+        with self.out.progress():
+            meter = connect(
+                self.target,
+                protocol=self.protocol,
+                password=secret,
+                authentication=self.authentication,
+                keys=keys,
+                security=self.security,
+                client=self._client(secret is not None or keys is not None),
+                server=self.server,
+                timing=self._timing(),
+                trace=self.trace,
+                progress=self.out.hear,
+            )
+            with meter:
+                yield meter
+        if self.trace is not None:
+            self.out.say(f"recorded: {self.trace} (look at it with: metersdk trace {self.trace})", "dim")
+
+    def _client(self, known: bool) -> int:
+        """The public client, or the management client where there is something to authenticate with."""
+        return self.client if self.client is not None else 1 if known else PUBLIC_CLIENT
+
+    def _timing(self) -> Timing:
+        return Timing(response=self.timeout or Timing().response, total=self.total)
+
+    def _keys(self) -> Any:
+        if self.key_file is None:
+            return None
+        if is_open_to_others(self.key_file):
+            self.out.warn(f"{self.key_file} may be read by others: chmod 600 {self.key_file}")
+        file = KeyFile(self.key_file)
+        start = None if file.knows_counter() else self._counter_of_meter()
+        self.out.say(f"invocation counter: kept in {file.counter_path}", "dim")
+        return file.with_counter(start)
+
+    def _counter_of_meter(self) -> int:
+        """The first use of a key: a meter takes only counters above the last it saw, and tells the public client."""
+        try:
+            with connect(
+                self.target,
+                protocol=self.protocol,
+                server=self.server,
+                client=PUBLIC_CLIENT,
+                timing=self._timing(),
+                progress=self.out.hear,
+            ) as public:
+                last = public.get(1, INVOCATION_COUNTER, 2)
+        except ServiceError:
+            last = None
+        if not isinstance(last, int):
+            self.out.warn("the meter does not tell its invocation counter; beginning at 0")
+            return 0
+        return last + 1
+
+
+_PROTOCOLS = click.Choice(get_args(ProtocolName))
+_CONNECTION: tuple[Callable[[F], F], ...] = (
+    click.argument("target"),
+    click.option("--protocol", type=_PROTOCOLS, default="auto", help="auto: sign on where there is a line."),
+    click.option("--client", type=click.IntRange(1, 0xFFFF), help="Client address. [16, with a password or keys 1]"),
+    click.option("--server", type=click.IntRange(0, 0xFFFF), default=1, show_default=True, help="Server address."),
+    click.option("--authentication", type=click.Choice(get_args(AuthenticationName)), help="[by what is given]"),
+    click.option("--security", type=click.Choice(get_args(SecurityName)), help="[authenticated-encrypted with keys]"),
+    click.option("--password-from", metavar="SOURCE", help="env:NAME, file:PATH, keyring:NAME, or - to be asked."),
+    click.option("--key-file", metavar="FILE", help="TOML file with keys and titles."),
+    click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for one answer. [5]"),
+    click.option("--total", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for each step in all."),
+    click.option("--trace", metavar="FILE", help="Record the session; passwords are masked."),
+)
+_FIELDS = tuple(Connection.__dataclass_fields__)
+
+
+def talks(command: F) -> F:
+    """A command about one target; it is given a ``Connection`` first."""
+
+    @functools.wraps(command)
+    def called(**given: Any) -> object:
+        connection = Connection(**{name: given.pop(name) for name in _FIELDS})
+        return command(connection, **given)
+
+    return _with(speaks_options(called), _CONNECTION)  # type: ignore[return-value]
+
+
+def speaks(command: F) -> F:
+    """A command without a target; it is given an ``Output`` as ``out``."""
+    return speaks_options(command)
+
+
+def speaks_options(command: F) -> F:
+    @functools.wraps(command)
+    def called(**given: Any) -> object:
+        mode: Mode = "jsonl" if given.pop("jsonl") else "json" if given.pop("json") else "text"
+        given.pop("json", None)
+        context = click.get_current_context()
+        return command(out=Output(context.info_name or "", mode, given.pop("verbose")), **given)
+
+    return _with(called, _SPEECH)  # type: ignore[return-value]
+
+
+_SPEECH: tuple[Callable[[F], F], ...] = (
+    click.option("--json", is_flag=True, help="One JSON document."),
+    click.option("--jsonl", is_flag=True, help="JSON lines, as they come."),
+    click.option("-v", "--verbose", count=True, help="Tell what is being done."),
+)
+
+
+def _with(command: Callable[..., object], options: tuple[Callable[[Any], Any], ...]) -> Callable[..., object]:
+    for option in reversed(options):
+        command = option(command)
+    return command

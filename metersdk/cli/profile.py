@@ -1,0 +1,188 @@
+"""profile: a load profile to the screen, a pipe or a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from metersdk.cli.options import OBIS, Connection, talks
+from metersdk.cli.output import Output, grid
+from metersdk.cli.reading import text_of
+from metersdk.errors import Finding, LocalProtocolError
+from metersdk.meter import Meter
+from metersdk.model.column import Column
+from metersdk.model.obis import Obis
+from metersdk.model.profile import Profile
+from metersdk.model.reading import plain
+from metersdk.model.span import moment, span
+
+PARTIAL = 8
+# More rows than this on a screen are looked at in a file.
+_ON_SCREEN = 200
+_ENTRIES = re.compile(r"(\d+)(?:-(\d*))?", re.ASCII)
+_WRITERS: dict[str, Callable[[Profile, Path], object]] = {
+    ".csv": lambda profile, path: profile.to_csv(path),
+    ".json": lambda profile, path: profile.to_json(path),
+    ".parquet": lambda profile, path: profile.to_parquet(path),
+}
+
+
+@click.command()
+@click.option("--obis", type=OBIS, help="Which profile. [the first load profile of the meter]")
+@click.option("--last", metavar="SPAN", help="90m, 24h, 7d or 4w back from the meter's own clock.")
+@click.option("--from", "start", metavar="TIME", help="2026-11-22 or 2026-11-22T15:30+01:00; without zone meter time.")
+@click.option("--to", "stop", metavar="TIME", help="Up to and with this time.")
+@click.option("--entries", metavar="A-B", help="By number, from 1: 1-96, or 97- to the end.")
+@click.option("--columns", metavar="OBIS,...", help="Only these columns.")
+@click.option("--out", "file", metavar="FILE", type=click.Path(dir_okay=False), help=".csv, .json or .parquet")
+@talks
+def profile(
+    connection: Connection,
+    obis: Obis | None,
+    last: str | None,
+    start: str | None,
+    stop: str | None,
+    entries: str | None,
+    columns: str | None,
+    file: str | None,
+) -> int:
+    """A load profile, billing profile or event log.
+
+    A table on a terminal; CSV into a pipe; a file with --out.
+    """
+    out = connection.out
+    chosen = {
+        "obis": obis,
+        "start": moment(start),
+        "stop": moment(stop),
+        "last": None if last is None else span(last),
+        "entries": _entries(entries),
+        "columns": None if columns is None else [str(Obis(code)) for code in columns.split(",")],
+    }
+    if sum((start is not None or stop is not None, last is not None, entries is not None)) > 1:
+        raise click.UsageError("give --from and --to, or --last, or --entries")
+    with _file(file) as part:
+        with connection.open() as meter:
+            if out.mode == "jsonl" and part is None:
+                return _stream(meter, chosen, out)
+            home = meter.get_profile(**chosen)  # type: ignore[arg-type]
+        if part is not None:
+            _WRITERS[_suffix(str(file))](home, part)
+    _tell(home, out)
+    if file is not None:
+        _written(home, file, connection)
+    elif out.mode == "json":
+        out.document(target=connection.name, profile=json.loads(home.to_json()))
+    elif out.data.is_terminal:
+        _show(home, out)
+    else:
+        sys.stdout.write(home.to_csv())
+    return PARTIAL if home.truncated else 0
+
+
+def _entries(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    found = _ENTRIES.fullmatch(text)
+    if found is None or int(found[1]) < 1 or (found[2] and int(found[2]) < int(found[1])):
+        raise click.UsageError(f"--entries {text}: write it like 1-96, or 97- to the end")
+    return int(found[1]), int(found[1]) if found[2] is None else int(found[2] or 0)
+
+
+def _suffix(file: str) -> str:
+    return Path(file).suffix.lower()
+
+
+@contextmanager
+def _file(file: str | None) -> Iterator[Path | None]:
+    """A file beside ``file``, put in its place only when all is well; opened now, not after minutes of reading."""
+    if file is None:
+        yield None
+        return
+    if _suffix(file) not in _WRITERS:
+        raise click.UsageError(f"--out {file}: the name ends in {', '.join(_WRITERS)}")
+    if _suffix(file) == ".parquet" and find_spec("pyarrow") is None:
+        raise LocalProtocolError("pyarrow is not installed", layer="data", hint='pip install "metersdk[arrow]"')
+    part = Path(f"{file}.part")
+    part.touch()
+    try:
+        yield part
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _tell(home: Profile, out: Output) -> None:
+    """What is not as it should be about these rows."""
+    for finding in home.findings:
+        out.finding(finding)
+    missing = sum(count for _, _, count in home.gaps)
+    if missing:
+        out.finding(Finding("profile-gaps", f"{missing} intervals are missing in {len(home.gaps)} gaps", "data"))
+    if home.truncated:
+        out.warn("rows are missing at the end")
+
+
+def _written(home: Profile, file: str, connection: Connection) -> None:
+    out = connection.out
+    if out.is_text:
+        out.say(f"{len(home)} rows of {len(home.columns)} columns written to {file}")
+    else:
+        content = {"file": file, "rows": len(home), "columns": len(home.columns), "truncated": home.truncated}
+        out.one(connection.name, "written", {**content, "gaps": len(home.gaps)})
+
+
+def _stream(meter: Meter, chosen: Mapping[str, object], out: Output) -> int:
+    """A line for each row, while the rows arrive."""
+    rows, truncated = 0, False
+    for piece in meter.iter_profile(**chosen):  # type: ignore[arg-type]
+        for row in range(len(piece)):
+            cells = zip(piece.fields, piece.columns, strict=True)
+            out.record("row", **{field: _cell(column, row) for field, column in cells})
+        rows, truncated = rows + len(piece), truncated or piece.truncated
+        for finding in piece.findings:
+            out.finding(finding)
+    out.record("end", rows=rows, truncated=truncated)
+    return PARTIAL if truncated else 0
+
+
+def _cell(column: Column, row: int) -> object:
+    stamp = column.moment(row) if column.is_clock else None
+    return stamp.isoformat() if stamp is not None else plain(column.value(row))
+
+
+def table(home: Profile, out: Output, rows: range) -> object:
+    """Some rows for people."""
+    heads = [_head(column) for column in home.columns]
+    numbers = [place for place, column in enumerate(home.columns) if column.is_number]
+    cells = ([_text(column, row) for column in home.columns] for row in rows)
+    return grid(out.data, heads, cells, right=numbers)
+
+
+def _head(column: Column) -> str:
+    if column.is_clock:
+        return "Time"
+    unit = f"\n{column.unit.symbol}" if column.unit is not None and column.unit.symbol else ""
+    return f"{column.name}{unit}"
+
+
+def _text(column: Column, row: int) -> str:
+    stamp = column.moment(row) if column.is_clock else None
+    return stamp.isoformat(sep=" ", timespec="seconds") if stamp is not None else text_of(column.value(row))
+
+
+def _show(home: Profile, out: Output) -> None:
+    last = min(len(home), _ON_SCREEN)
+    out.data.print(table(home, out, range(last)))
+    every = f", every {home.period} s" if home.period else ""
+    out.say(f"{home.head.obis}: {len(home)} rows{every}", "dim")
+    if last < len(home):
+        out.say(f"only the first {last} are shown; --out profile.csv writes all", "yellow")

@@ -1,0 +1,236 @@
+"""identify, readout, read, registers, clock."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import click
+from rich.text import Text
+
+from metersdk.cli.options import OBIS, Connection, talks
+from metersdk.cli.output import Output, describe, grid, pairs
+from metersdk.dialog.iec62056_21 import Readout
+from metersdk.errors import DecodeError, LocalProtocolError, MeterError, ServiceError
+from metersdk.model.clock import DateTime
+from metersdk.model.obis import Obis
+from metersdk.model.reading import Reading, plain
+from metersdk.model.span import moment
+
+FINDING, PARTIAL = 1, 8
+
+
+@click.command()
+@talks
+def identify(connection: Connection) -> None:
+    """Who is there: manufacturer, model, serial number, protocols."""
+    out = connection.out
+    with connection.open() as meter:
+        identity = meter.identity
+    if not out.is_text:
+        out.one(connection.name, "identity", identity.model_dump(mode="json"))
+        return
+    out.show(
+        pairs(
+            (
+                ("Manufacturer", identity.manufacturer),
+                ("Model", identity.model),
+                ("Serial number", identity.serial_number),
+                ("Logical device name", identity.logical_device_name),
+                ("System title", identity.system_title),
+                ("Identification", identity.identification),
+                ("Protocols offered", ", ".join(identity.protocols)),
+                ("Spoken", identity.protocol),
+                ("Speed", f"{identity.baud} Bd" if identity.baud else None),
+            )
+        )
+    )
+
+
+@click.command()
+@click.option("--raw", is_flag=True, help="The data block as it came, without STX, ETX and BCC.")
+@talks
+def readout(connection: Connection, raw: bool) -> None:
+    """The data message of IEC 62056-21, modes A to D."""
+    out = connection.out
+    if connection.protocol == "auto":
+        connection = _spoken(connection)
+    with connection.open() as meter:
+        home = meter.readout()
+    if raw:
+        sys.stdout.write(home.text.decode("latin-1"))
+    elif out.is_text:
+        rows = [[each.address, " ".join(f"({value})" for value in each.values)] for each in home.data_sets]
+        out.show(grid(out.data, ("Address", "Values"), rows))
+    else:
+        out.records("data_set", "data_sets", _data_sets(home), target=connection.name, **_proof(home))
+    if home.proved is None and out.is_text:
+        out.say("note: this data message carried no check character", "yellow")
+
+
+def _spoken(connection: Connection) -> Connection:
+    """A readout is asked for: no hand-over to DLMS."""
+    return replace(connection, protocol="iec62056-21")
+
+
+def _proof(home: Readout) -> dict[str, object]:
+    said = home.identification
+    return {
+        "identification": said.raw.decode("latin-1") if said else None,
+        "proved": home.proved,
+        "complete": home.complete,
+        "tail": home.tail,
+        "baud": home.baud,
+    }
+
+
+def _data_sets(home: Readout) -> list[dict[str, object]]:
+    return [
+        {
+            "address": each.address,
+            "values": [{"text": value.text, "unit": value.unit} for value in each.values],
+            "line": each.line,
+        }
+        for each in home.data_sets
+    ]
+
+
+@click.command()
+@talks
+@click.argument("codes", metavar="OBIS...", nargs=-1, required=True, type=OBIS)
+def read(connection: Connection, codes: tuple[Obis, ...]) -> int:
+    """Some registers: value, unit, time, status. Where one is refused the others come nevertheless (exit code 8)."""
+    out = connection.out
+    readings: list[Reading] = []
+    refused: list[tuple[Obis, MeterError]] = []
+    with connection.open() as meter:
+        for code in codes:
+            try:
+                readings.append(meter.read(code))
+            except (ServiceError, LocalProtocolError, DecodeError) as error:
+                refused.append((code, error))
+                continue
+            if out.mode == "jsonl":
+                out.record("reading", **readings[-1].model_dump(mode="json"))
+    if refused and not readings and len(refused) == 1:
+        raise refused[0][1]
+    if out.mode == "jsonl":
+        for code, why in refused:
+            out.record("refused", obis=str(code), error=describe(why))
+    elif out.mode == "json":
+        out.document(
+            target=connection.name,
+            readings=[reading.model_dump(mode="json") for reading in readings],
+            refused=[{"obis": str(code), "error": describe(why)} for code, why in refused],
+        )
+    else:
+        _show(out, readings)
+        for code, why in refused:
+            line = Text("refused: ", style="bold red").append(f"{code}: {why.message}", style="default")
+            out.notes.print(line.append(f" ({why.hint})" if why.hint else "", style="dim"), soft_wrap=True)
+    if refused:
+        return PARTIAL if readings else refused[0][1].exit_code
+    return 0
+
+
+@click.command()
+@talks
+def registers(connection: Connection) -> None:
+    """All registers of the meter."""
+    out = connection.out
+    with connection.open() as meter:
+        readings = meter.registers()
+    if out.is_text:
+        _show(out, readings)
+        out.say(f"{len(readings)} registers", "dim")
+    else:
+        rows = (reading.model_dump(mode="json") for reading in readings)
+        out.records("reading", "readings", rows, target=connection.name)
+
+
+def _show(out: Output, readings: Sequence[Reading]) -> None:
+    if not readings:
+        return
+    timed = any(reading.time is not None for reading in readings)
+    rows = [
+        [
+            str(reading.obis),
+            reading.name,
+            text_of(reading.value),
+            reading.unit.symbol if reading.unit is not None else "",
+            *([str(reading.time or "")] if timed else []),
+        ]
+        for reading in readings
+    ]
+    heads = ("OBIS", "Name", "Value", "Unit", *(("Time",) if timed else ()))
+    out.show(grid(out.data, heads, rows, right=(2,)))
+
+
+def text_of(value: object) -> str:
+    """A value for people: octets in hex, with their text where they are one."""
+    if isinstance(value, bytes):
+        text = value.decode("latin-1")
+        shown = f' "{text}"' if value.isascii() and text.isprintable() and value else ""
+        return (value.hex() or "(empty)") + shown
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(text_of, value))}]"
+    return "" if value is None else str(plain(value))
+
+
+@click.command()
+@click.option("--set", "new", metavar="now|ISO", help="Set the clock, to this computer's or 2026-11-22T15:30+01:00.")
+@click.option("--max-drift", type=click.FloatRange(0), metavar="S", help="More seconds off than this: exit code 1.")
+@talks
+def clock(connection: Connection, new: str | None, max_drift: float | None) -> int:
+    """The meter's clock, and how far it is off this computer's."""
+    out = connection.out
+    target = None if new in (None, "now") else moment(new)
+    if target is not None and target.tzinfo is None:
+        target = target.astimezone()
+    with connection.open() as meter:
+        if new is not None:
+            meter.set_clock(target)
+        stamp = meter.clock
+        computer = datetime.now().astimezone()
+    drift = _drift(stamp, computer)
+    off = max_drift is not None and (drift is None or abs(drift) > max_drift)
+    if out.is_text:
+        status = stamp.status
+        said = (
+            None if status is None else ", ".join(flag.name.lower().replace("_", " ") for flag in status if flag.name)
+        )
+        out.show(
+            pairs(
+                (
+                    ("Meter", stamp),
+                    ("Computer", computer.isoformat(timespec="milliseconds")),
+                    ("Difference", None if drift is None else f"{drift:+.1f} s"),
+                    ("Status", said or ("ok" if status is not None else "not told")),
+                )
+            )
+        )
+        if off:
+            out.warn(f"the clock is off by more than {max_drift:g} s")
+    else:
+        known = drift is not None and stamp.deviation is not None
+        content: dict[str, object] = {
+            "clock": str(stamp),
+            "utc": stamp.to_datetime().astimezone(UTC).isoformat() if known else None,
+            "computer": computer.isoformat(),
+            "drift_seconds": drift,
+            "status": None if stamp.status is None else int(stamp.status),
+            "set": new is not None,
+        }
+        out.one(connection.name, "clock", content)
+    return FINDING if off else 0
+
+
+def _drift(stamp: DateTime, computer: datetime) -> float | None:
+    """Seconds the meter is ahead; a clock without a zone counts as this computer's local time."""
+    try:
+        shown = stamp.to_datetime()
+    except DecodeError:
+        return None
+    return round((shown.astimezone() - computer).total_seconds(), 2)
