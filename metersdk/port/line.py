@@ -42,7 +42,7 @@ class LineModel:
         lose: probability, for each octet either way, that it does not arrive.
         drop_requests: frames of the client that do not arrive at all.
         drop_answers: frames of the meter that do not arrive at all (a lost ACK).
-        late: seconds by which the n-th frame of the meter comes later.
+        late: seconds by which every frame of the meter comes later, or only the n-th.
         close_after: octets from the meter after which it closes the connection.
         drain_lies: ``send`` returns while the octets are still in the chip (ch341, pl2303).
         seed: of everything that is left to chance.
@@ -61,7 +61,7 @@ class LineModel:
     lose: float = 0.0
     drop_requests: frozenset[int] = _NONE
     drop_answers: frozenset[int] = _NONE
-    late: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
+    late: float | Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
     close_after: int | None = None
     drain_lies: bool = False
     seed: int = 0
@@ -116,7 +116,8 @@ class Faults:
     def answer(self, data: bytes) -> Passage:
         """What the client gets of the meter's next frame."""
         number, self.answers = self.answers, self.answers + 1
-        late = self._model.late.get(number, 0.0)
+        late = self._model.late
+        late = late if isinstance(late, (int, float)) else late.get(number, 0.0)
         closes = False
         if self._model.close_after is not None:
             left = self._model.close_after - self._octets

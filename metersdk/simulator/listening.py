@@ -1,0 +1,193 @@
+"""Where a simulated meter listens, and how it is there: ``pty``, ``tcp://127.0.0.1:0?framing=hdlc``, ``rfc2217://...``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast
+from urllib.parse import parse_qsl
+
+from metersdk.dialog.iec62056_21_meter import OpticalMeter
+from metersdk.dialog.server_link import HdlcServerSettings
+from metersdk.errors import LocalProtocolError
+from metersdk.frame.iec62056_21 import BAUD_B, BAUD_C
+from metersdk.port.target import Address, parse_address
+from metersdk.simulator.device import MeterDevice
+from metersdk.simulator.station import Speech, StationSettings, optical_meter
+
+Kind = Literal["pty", "tcp", "udp", "rfc2217"]
+Mode = Literal["A", "B", "C", "D", "E"]
+
+_MODES = ("A", "B", "C", "D", "E")
+_ECHOES = ("none", "before", "after")
+_HINT = "pty, tcp://127.0.0.1:4059?framing=wrapper|hdlc, udp://127.0.0.1:4059, rfc2217://127.0.0.1:2217"
+_KEYS = (
+    *("speech", "framing", "baud", "mode", "identification", "address", "reaction", "sleep", "echo_ack", "block_size"),
+    *("push_period", "inactivity", "max_info", "window", "physical"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """One place where a meter listens.
+
+    Attributes:
+        kind: kind of port; host and port say where, port 0 takes a free one.
+        speech: ``optical`` begins with a sign-on and hands over to HDLC in mode E; the others speak at once.
+        baud: speed of HDLC at once; in modes B to E the speed to change to, in mode D the one it pushes at.
+        mode: mode of IEC 62056-21 the meter shall have, whatever its image says.
+        identification: replaces that of the image, ``MSK5METER``.
+        optical: what else is replaced of the optical port.
+        hdlc: what it agrees to.
+        inactivity: seconds without a word that end a session.
+    """
+
+    kind: Kind
+    host: str = ""
+    port: int = 0
+    speech: Speech = "optical"
+    baud: int | None = None
+    mode: Mode | None = None
+    identification: str | None = None
+    optical: dict[str, object] = field(default_factory=dict)
+    hdlc: HdlcServerSettings = field(default_factory=HdlcServerSettings)
+    inactivity: float = 120.0
+
+    def settings(self, device: MeterDevice) -> StationSettings:
+        """How ``device`` behaves here."""
+        optical = None
+        if self.speech == "optical":
+            optical = self._optical(device)
+        return StationSettings(self.speech, self.baud or 9600, optical, self.hdlc, self.inactivity)
+
+    def target(self, path: str, port: int) -> str:
+        """What a client takes to reach the meter."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        where = path if self.kind == "pty" else f"{self.kind}://{host}:{port}"
+        keys = []
+        if self.kind == "tcp" and self.speech in ("hdlc", "wrapper"):
+            keys.append(f"framing={self.speech}")
+        elif self.speech == "hdlc":
+            keys += ["protocol=dlms", f"baud={self.baud or 9600}"]
+        elif self.mode == "D":
+            keys += ["mode=D", f"baud={self.baud or 2400}"]
+        return where + ("?" + "&".join(keys) if keys else "")
+
+    def _optical(self, device: MeterDevice) -> OpticalMeter:
+        meter = optical_meter(device, **self.optical)
+        line = meter.identification
+        if self.identification is not None:
+            line = b"/" + self.identification.encode("ascii", "replace")
+        if self.mode is not None:
+            line = _in_mode(line, self.mode, self.baud)
+        meter = replace(meter, identification=line, pusher=self.mode == "D")
+        return replace(meter, push_baud=self.baud) if self.baud and self.mode == "D" else meter
+
+
+def parse_listening(text: str) -> Listening:
+    """Read ``pty?mode=C``, ``tcp://127.0.0.1:0?framing=hdlc`` and the like.
+
+    Raises:
+        LocalProtocolError: no such place, key or value.
+    """
+    where, _, query = text.strip().partition("?")
+    kind, host, port = _place(where)
+    default: Speech = "wrapper" if kind == "tcp" else "datagram" if kind == "udp" else "optical"
+    values: dict[str, Any] = {}
+    optical: dict[str, object] = {}
+    hdlc: dict[str, Any] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        match key:
+            case "speech" | "framing":
+                values["speech"] = _one_of(text, value, ("datagram",) if kind == "udp" else _SPEECHES[kind])
+            case "baud":
+                values["baud"] = _number(text, value)
+            case "mode":
+                values["mode"] = _one_of(text, value, _MODES)
+            case "identification":
+                values["identification"] = value
+            case "inactivity":
+                values["inactivity"] = optical["inactivity"] = _seconds(text, value)
+            case "address":
+                optical["address"] = value
+            case "reaction" | "push_period":
+                optical[key] = _seconds(text, value)
+            case "sleep":
+                optical["asleep"] = _one_of(text, value, ("0", "1")) == "1"
+            case "echo_ack":
+                optical["echo_acknowledgement"] = _one_of(text, value, _ECHOES)
+            case "block_size":
+                optical["block_size"] = _number(text, value)
+            case "max_info":
+                hdlc["max_info_tx"] = hdlc["max_info_rx"] = _number(text, value)
+            case "window":
+                hdlc["window_tx"] = hdlc["window_rx"] = _number(text, value)
+            case "physical":
+                hdlc["physical"] = _number(text, value)
+            case _:
+                raise LocalProtocolError(f"{text}: {key} is no key", hint=f"known: {' '.join(_KEYS)}")
+    values.setdefault("speech", default)
+    return Listening(kind, host, port, optical=optical, hdlc=HdlcServerSettings(**hdlc), **values)
+
+
+_SPEECHES: dict[str, tuple[str, ...]] = {
+    "pty": ("optical", "hdlc"),
+    "rfc2217": ("optical", "hdlc"),
+    "tcp": ("wrapper", "hdlc", "optical"),
+}
+
+
+def _place(where: str) -> tuple[Kind, str, int]:
+    if where in ("pty", "pty://"):
+        return "pty", "", 0
+    scheme, there, rest = where.partition("://")
+    if not there or scheme not in ("tcp", "udp", "rfc2217"):
+        raise LocalProtocolError(f"{where!r} is no place to listen at", hint=_HINT)
+    # Port 0 is a free one, which no target is: it is read apart.
+    free = rest.endswith(":0")
+    address: Address = parse_address(f"{scheme}://{rest.removesuffix('0') + '1' if free else rest}")
+    return cast(Kind, scheme), address.host, 0 if free else address.port
+
+
+def _in_mode(line: bytes, mode: Mode, baud: int | None) -> bytes:
+    """The identification with the speed character and the ``\\W`` sequences that make it one of ``mode``."""
+    maker, character, text = line[:4], chr(line[4]), line[5:].lstrip(b"\\")
+    text = text[1:] if line[5:6] == b"\\" else text
+    if mode == "A":
+        # Neither a digit nor A to I (6.3.14).
+        character = "Z"
+    elif mode == "B":
+        character = _character(BAUD_B, baud or 9600)
+    elif mode == "D":
+        character = "3"
+    elif baud or not character.isdigit():
+        character = _character(BAUD_C, baud or 9600)
+    return maker + character.encode() + (b"\\2" if mode == "E" else b"") + text
+
+
+def _character(table: Any, baud: int) -> str:
+    for character, speed in table.items():
+        if speed == baud:
+            return str(character)
+    raise LocalProtocolError(f"no identification offers {baud} Bd", hint=f"known: {sorted(table.values())}")
+
+
+def _one_of(text: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise LocalProtocolError(f"{text}: {value!r} is unknown", hint=f"known: {' '.join(known)}")
+    return value
+
+
+def _number(text: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value)):
+        raise LocalProtocolError(f"{text}: {value!r} is no positive whole number")
+    return int(value)
+
+
+def _seconds(text: str, value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise LocalProtocolError(f"{text}: {value!r} is no number of seconds")
+    return seconds
