@@ -37,6 +37,15 @@ class Quirks:
     release: Literal["rlrq", "disconnect"] = "rlrq"
     """How an association ends: with a release request, or by disconnecting alone."""
 
+    envelope: Literal["service", "general", "ciphering"] = "service"
+    """How APDUs are ciphered: service-specific glo- tags, general-glo-ciphering, or general-ciphering."""
+
+    dedicated_key: bool = False
+    """True: agree on a dedicated key in the InitiateRequest and use it after the AARE."""
+
+    allow_plaintext: bool = False
+    """True: take unprotected answers in a ciphered association. Whoever is on the line can then answer."""
+
     hdlc_address_size: Literal[1, 2, 4] | None = None
     """Length of the server address the meter answers to, where its numbers do not tell."""
 
@@ -45,3 +54,12 @@ class Quirks:
 
     get_with_list: bool = True
     """False: the meter offers multiple references and answers them wrongly; read one by one."""
+
+    block_check: Literal["xor", "add"] = "xor"
+    """BCC of IEC 62056-21: XOR of all octets, or their 7-bit sum (one maker)."""
+
+    max_baud: int | None = None
+    """Where the meter offers more than this, the session stays at 300 Bd: only the offered speed may be taken."""
+
+    reserved_bauds: bool = False
+    """True: the speeds 7, 8, 9 of an identification, reserved by the standard, are 38400, 57600 and 115200 Bd."""
