@@ -20,6 +20,7 @@ from metersdk.model.cosem.view import ObjectView
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
+from metersdk.model.query import ProfileQuery
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
 from metersdk.model.span import Moment
@@ -111,7 +112,7 @@ class Meter:
         they are the meter's local time. ``last`` counts back from the meter's own clock: ``"90m" "24h" "7d" "4w"``.
         ``entries=(1, 96)`` counts from 1, inclusive; 0 as the second is the last one. ``columns`` are OBIS codes.
         """
-        return self._run(self._session.get_profile(obis, start, stop, last, entries, columns))
+        return self._run(self._session.get_profile(ProfileQuery(obis, start, stop, last, entries, columns)))
 
     def iter_profile(
         self,
@@ -124,7 +125,7 @@ class Meter:
         columns: list[str] | None = None,
     ) -> Iterator[Profile]:
         """The same piece by piece while it arrives; memory stays bounded by one piece."""
-        return self._pieces(self._session.iter_profile(obis, start, stop, last, entries, columns))
+        return self._pieces(self._session.iter_profile(ProfileQuery(obis, start, stop, last, entries, columns)))
 
     def close(self) -> None:
         """Release the association, disconnect the link, let go of the port. Never raises for a silent meter."""

@@ -174,9 +174,9 @@ class GeneralCiphering:
 
     @classmethod
     def read(cls, reader: Reader) -> GeneralCiphering:
-        header = [reader.octets() for _ in range(5)]
+        transaction, originator, recipient, date_time, other = (reader.octets() for _ in range(5))
         key = _read_key_information(reader) if reader.choice(0, 1) else None
-        return cls(*header, key, reader.octets())
+        return cls(transaction, originator, recipient, date_time, other, key, reader.octets())
 
 
 def _read_key_information(reader: Reader) -> bytes:

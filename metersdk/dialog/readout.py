@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import NoReturn, Protocol, TypeVar
 
@@ -23,8 +23,8 @@ from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
 from metersdk.model.quantity import Unit, scaled, unit_from_symbol
+from metersdk.model.query import ProfileQuery
 from metersdk.model.reading import Reading
-from metersdk.model.span import Moment
 
 T = TypeVar("T")
 
@@ -174,27 +174,11 @@ class ReadoutSession:
         """Over DLMS only."""
         return self._refuse("action")
 
-    def get_profile(
-        self,
-        obis: Code | None,
-        start: Moment | None,
-        stop: Moment | None,
-        last: str | timedelta | None,
-        entries: tuple[int, int] | None,
-        columns: Sequence[str] | None,
-    ) -> Dialog[Profile]:
+    def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
         """Over DLMS only."""
         return self._refuse("get_profile")
 
-    def iter_profile(
-        self,
-        obis: Code | None,
-        start: Moment | None,
-        stop: Moment | None,
-        last: str | timedelta | None,
-        entries: tuple[int, int] | None,
-        columns: Sequence[str] | None,
-    ) -> Dialog[object]:
+    def iter_profile(self, query: ProfileQuery) -> Dialog[object]:
         """Over DLMS only."""
         return self._refuse("iter_profile")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from metersdk.apdu import axdr
@@ -26,9 +26,9 @@ from metersdk.model.cosem.view import ObjectView
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
+from metersdk.model.query import ProfileQuery
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
-from metersdk.model.span import Moment, moment, span
 
 T = TypeVar("T")
 Code = str | bytes | Obis
@@ -65,24 +65,8 @@ class Session(Protocol):
     def read(self, obis: Code) -> Dialog[Reading]: ...
     def registers(self) -> Dialog[list[Reading]]: ...
     def readout(self) -> Dialog[Readout]: ...
-    def get_profile(
-        self,
-        obis: Code | None,
-        start: Moment | None,
-        stop: Moment | None,
-        last: str | timedelta | None,
-        entries: tuple[int, int] | None,
-        columns: Sequence[str] | None,
-    ) -> Dialog[Profile]: ...
-    def iter_profile(
-        self,
-        obis: Code | None,
-        start: Moment | None,
-        stop: Moment | None,
-        last: str | timedelta | None,
-        entries: tuple[int, int] | None,
-        columns: Sequence[str] | None,
-    ) -> Dialog[object]: ...
+    def get_profile(self, query: ProfileQuery) -> Dialog[Profile]: ...
+    def iter_profile(self, query: ProfileQuery) -> Dialog[object]: ...
     def close(self) -> Dialog[None]: ...
 
 
@@ -225,55 +209,34 @@ class DlmsSession:
         )
         yield
 
-    def get_profile(
-        self,
-        obis: Code | None,
-        start: Moment | None,
-        stop: Moment | None,
-        last: str | timedelta | None,
-        entries: tuple[int, int] | None,
-        columns: Sequence[str] | None,
-    ) -> Dialog[Profile]:
-        code = yield from self._profile_code(obis)
-        first, end = yield from self._window(start, stop, last, entries)
+    def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
+        return (yield from self._profile(read_profile, query))
+
+    def iter_profile(self, query: ProfileQuery) -> Dialog[object]:
+        yield from self._profile(iter_profile, query)
+        return None
+
+    def _profile(self, reader: Callable[..., Dialog[T]], query: ProfileQuery) -> Dialog[T]:
+        code = query.code or (yield from self._first_load_profile())
+        now = None
+        if query.last is not None:
+            # The meter's own clock stamps its rows: a wrong clock must not move the window off them.
+            now = (yield from self.clock()).to_datetime(deviation_sign=self._quirks.deviation_sign)
+        start, stop = query.window(now)
         return (
-            yield from read_profile(
+            yield from reader(
                 self._association,
                 code,
-                start=first,
-                stop=end,
-                entries=entries,
-                columns=None if columns is None else [Obis.parse(column) for column in columns],
+                start=start,
+                stop=stop,
+                entries=query.entries,
+                columns=query.codes,
                 quirks=self._quirks,
             )
         )
 
-    def iter_profile(
-        self,
-        obis: Code | None,
-        start: Moment | None,
-        stop: Moment | None,
-        last: str | timedelta | None,
-        entries: tuple[int, int] | None,
-        columns: Sequence[str] | None,
-    ) -> Dialog[object]:
-        code = yield from self._profile_code(obis)
-        first, end = yield from self._window(start, stop, last, entries)
-        yield from iter_profile(
-            self._association,
-            code,
-            start=first,
-            stop=end,
-            entries=entries,
-            columns=None if columns is None else [Obis.parse(column) for column in columns],
-            quirks=self._quirks,
-        )
-        return None
-
-    def _profile_code(self, obis: Code | None) -> Dialog[Obis]:
-        """The first load profile: 1.0.99.1.0.255 if the meter lists it, else its first profile of group C = 99."""
-        if obis is not None:
-            return Obis.parse(obis)
+    def _first_load_profile(self) -> Dialog[Obis]:
+        """1.0.99.1.0.255 if the meter lists it, else its first profile of group C = 99."""
         view = yield from self.objects()
         profiles = [item.logical_name for item in view.of_class(7)]
         if LOAD_PROFILE_1 in profiles:
@@ -285,22 +248,6 @@ class DlmsSession:
                 hint=f"name one of its profiles: {', '.join(map(str, profiles))}" if profiles else "try another client",
             )
         return loads[0]
-
-    def _window(
-        self,
-        start: Moment | None,
-        stop: Moment | None,
-        last: str | timedelta | None,
-        entries: tuple[int, int] | None,
-    ) -> Dialog[tuple[datetime | None, datetime | None]]:
-        given = (start is not None or stop is not None) + (last is not None) + (entries is not None)
-        if given > 1:
-            raise LocalProtocolError("give start and stop, or last, or entries")
-        if last is None:
-            return moment(start), moment(stop)
-        # The meter's own clock stamps its rows: a wrong clock must not move the window off them.
-        now = (yield from self.clock()).to_datetime(deviation_sign=self._quirks.deviation_sign)
-        return now - span(last), None
 
     def close(self) -> Dialog[None]:
         yield from self._association.release()

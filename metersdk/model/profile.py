@@ -61,7 +61,7 @@ class SortMethod(IntEnum):
     LARGEST = 3
     SMALLEST = 4
     NEAREST_TO_ZERO = 5
-    FAREST_FROM_ZERO = 6
+    FARTHEST_FROM_ZERO = 6
 
 
 class ProfileHead(BaseModel):

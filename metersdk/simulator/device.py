@@ -19,11 +19,12 @@ from metersdk.model.column import CaptureObject
 from metersdk.model.cosem.access import AssociationLN, AssociationStatus, Partners, Sap, SapAssignment, XdlmsContext
 from metersdk.model.cosem.base import Access, CosemObject
 from metersdk.model.cosem.kinds import ANY
-from metersdk.model.cosem.measurement import DataObject, ProfileGeneric, ScalerUnit, SortMethod
+from metersdk.model.cosem.measurement import DataObject, ProfileGeneric, ScalerUnit
 from metersdk.model.cosem.registry import make_object
 from metersdk.model.cosem.timing import Clock
 from metersdk.model.cosem.view import encode_object_list
 from metersdk.model.obis import Obis
+from metersdk.model.profile import SortMethod
 from metersdk.model.quantity import Unit
 from metersdk.simulator.generated import Column, GeneratedProfile, Schedule
 from metersdk.simulator.objects import (
@@ -87,8 +88,11 @@ class MeterDevice:
         self._shift = timedelta()
         self._sources: dict[Obis, Source] = {spec.obis: spec.source for spec in image.object if spec.source is not None}
         self._items: dict[tuple[int, bytes], Item] = {}
+        written = {(spec.class_, spec.obis.octets) for spec in image.object}
         for item in self._own_items():
-            self._add(item)
+            # What the image writes down comes first, but the clock, which has a section of its own there.
+            if isinstance(item, ClockItem) or (item.model.class_id, item.model.logical_name.octets) not in written:
+                self._add(item)
         for spec in image.object:
             if spec.profile is None:
                 self._add(self._item(spec))
@@ -228,7 +232,7 @@ class MeterDevice:
         )
 
     def _own_items(self) -> list[Item]:
-        """The objects every meter has, whatever the image says."""
+        """The objects every meter has; those of the image replace them."""
         who, clock = self.image.meter, self.image.clock
         summer = clock.daylight_saving == "eu"
 

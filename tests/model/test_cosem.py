@@ -15,12 +15,13 @@ from metersdk.errors import DecodeError, LocalProtocolError, MeterError
 from metersdk.model.column import CaptureObject
 from metersdk.model.cosem.access import AssociationLN, PolicyBits, SecurityPolicy
 from metersdk.model.cosem.base import Access, CosemObject
-from metersdk.model.cosem.measurement import DataObject, ProfileGeneric, Register, SortMethod
+from metersdk.model.cosem.measurement import DataObject, ProfileGeneric, Register
 from metersdk.model.cosem.registry import CLASS_NAMES, class_name, make_object, model_for
 from metersdk.model.cosem.setup import Baud
 from metersdk.model.cosem.timing import Clock
 from metersdk.model.cosem.view import ObjectView, encode_object_list, parse_object_list
 from metersdk.model.obis import Obis
+from metersdk.model.profile import SortMethod
 from metersdk.model.quantity import Unit
 
 LN_CONTEXT = bytes.fromhex("60857405080101")

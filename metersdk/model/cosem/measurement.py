@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import IntEnum
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, PlainSerializer
@@ -26,6 +25,7 @@ from metersdk.model.cosem.kinds import (
     structure_of,
 )
 from metersdk.model.fields import DateTimeField, UnitField
+from metersdk.model.profile import SortMethod
 from metersdk.model.quantity import Unit, scaled
 from metersdk.model.reading import Raw, Reading, Value
 
@@ -54,17 +54,6 @@ class ScalerUnit(BaseModel):
 
 
 SCALER_UNIT = structure_of(ScalerUnit, (("scaler", INTEGER), ("unit", UNIT)))
-
-
-class SortMethod(IntEnum):
-    """Order of the entries of a profile."""
-
-    FIFO = 1
-    LIFO = 2
-    LARGEST = 3
-    SMALLEST = 4
-    NEAREST_TO_ZERO = 5
-    FARTHEST_FROM_ZERO = 6
 
 
 def value_of(data: Data | None, scaler: int | None = None) -> Value:

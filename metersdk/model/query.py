@@ -1,0 +1,50 @@
+"""Which rows and columns of which profile a caller wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from metersdk.errors import LocalProtocolError
+from metersdk.model.obis import Obis
+from metersdk.model.span import Moment, moment, span
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileQuery:
+    """A profile, and the part of it that is wanted: at most one of start and stop, last, and entries.
+
+    The fields are the arguments of ``Meter.get_profile``.
+
+    Raises:
+        LocalProtocolError: two of them are given, or one makes no sense.
+    """
+
+    obis: str | bytes | Obis | None = None
+    start: Moment | None = None
+    stop: Moment | None = None
+    last: str | timedelta | None = None
+    entries: tuple[int, int] | None = None
+    columns: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        given = (self.start is not None or self.stop is not None) + (self.last is not None) + (self.entries is not None)
+        if given > 1:
+            raise LocalProtocolError("give start and stop, or last, or entries")
+
+    @property
+    def code(self) -> Obis | None:
+        """The profile named, if one is."""
+        return None if self.obis is None else Obis.parse(self.obis)
+
+    @property
+    def codes(self) -> list[Obis] | None:
+        """The columns named, if any are."""
+        return None if self.columns is None else [Obis.parse(column) for column in self.columns]
+
+    def window(self, now: datetime | None) -> tuple[datetime | None, datetime | None]:
+        """The first and last moment wanted; ``now`` is the meter's own time, needed where ``last`` is given."""
+        if self.last is not None and now is not None:
+            return now - span(self.last), None
+        return moment(self.start), moment(self.stop)
