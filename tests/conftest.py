@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How fast an example is depends on the machine and on what was loaded before: never a reason to fail.
+settings.register_profile("metersdk", deadline=None)
+settings.load_profile("metersdk")
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = Path(os.environ.get("METERSDK_CORPUS", ROOT.parent / "shared" / "corpus"))

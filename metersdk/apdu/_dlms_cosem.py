@@ -69,6 +69,8 @@ _ROOM = 80
 # Tag, length, security control, counter.
 _SMALLEST_CIPHERED = 7
 _AARE_TAGS = frozenset((0xA1, 0xA2, 0xA3, 0xA4, 0x88, 0x89, 0xAA, 0xBE))
+# Fields with one element inside, and its tag: object identifier, integer, octet string, charstring.
+_AARE_INNER = {0xA1: 0x06, 0xA2: 0x02, 0xA4: 0x04, 0xAA: 0x80, 0xBE: 0x04}
 # version 6, no quality of service, VAA of logical names: it reads all other forms wrongly, or prints to stdout.
 _INITIATE_RESPONSE = re.compile(rb"\x08\x00\x06\x5F\x1F\x04\x00.{5}\x00\x07", re.DOTALL)
 # It knows the conformance bits of logical-name services only, and drops the rest without a word.
@@ -255,13 +257,17 @@ def decode_aare(raw: bytes) -> Aare:
         raise _not_served()
     outer = ber.only(raw, 0x61)
     fields = {item.tag: item for item in ber.items(raw, outer.start)}
-    inner = [ber.only(raw, 0x04, item.start, item.start + len(item.content)) for item in _held(fields, 0xA4, 0xBE)]
+    inner = [_only(raw, tag, fields[outer_tag]) for outer_tag, tag in _AARE_INNER.items() if outer_tag in fields]
+    if 0xA3 in fields:
+        # The diagnostic: a choice of its source, with the number inside.
+        inner.append(_only(raw, 0xA2 if fields[0xA3].content[:1] == b"\xa2" else 0xA1, fields[0xA3]))
+        inner.append(_only(raw, 0x02, inner[-1]))
     count = sum(1 for _ in ber.items(raw, outer.start))
     if count != len(fields) or not fields.keys() <= _AARE_TAGS or (0x88 in fields) != (0x89 in fields):
         raise _not_served()
     if outer.start != 2 or any(item.start - item.offset != 2 for item in (*fields.values(), *inner)):
         raise _not_served()
-    user_information = inner[-1].content if 0xBE in fields else None
+    user_information = _only(raw, 0x04, fields[0xBE]).content if 0xBE in fields else None
     if user_information is not None:
         # It would read the content too; ours is read after deciphering, so it gets a well-formed stand-in.
         raw = raw[: fields[0xBE].offset] + raw[fields[0xBE].start + len(fields[0xBE].content) :]
@@ -282,15 +288,17 @@ def decode_aare(raw: bytes) -> Aare:
     )
 
 
-def _held(fields: dict[int, ber.Tlv], *tags: int) -> list[ber.Tlv]:
-    return [fields[tag] for tag in tags if tag in fields]
+def _only(raw: bytes, tag: int, outer: ber.Tlv) -> ber.Tlv:
+    """The one element inside of ``outer``, which fills it."""
+    return ber.only(raw, tag, outer.start, outer.start + len(outer.content))
 
 
 def initiate_response(raw: bytes) -> InitiateResponse:
     """A plain InitiateResponse by dlms-cosem; ``DecodeError`` if it does not serve this form."""
     from dlms_cosem.protocol.xdlms import InitiateResponse as ItsInitiateResponse
 
-    if not _INITIATE_RESPONSE.fullmatch(raw) or Conformance(int.from_bytes(raw[7:10], "big")) & ~_ALL_OF_ITS:
+    # As plain numbers: the complement of a Flag leaves out the bits that have no name, and those would be lost too.
+    if not _INITIATE_RESPONSE.fullmatch(raw) or int.from_bytes(raw[7:10], "big") & ~int(_ALL_OF_ITS):
         raise _not_served()
     unit = _guarded(lambda: ItsInitiateResponse.from_bytes(raw))
     flags = (bit for bit, name in _ITS_CONFORMANCE.items() if getattr(unit.negotiated_conformance, name))

@@ -170,7 +170,7 @@ class Aare:
 
     def encode(self) -> bytes:
         """The whole APDU, tag 61."""
-        diagnostic = ber.encode(0xA0 | self.source, ber.encode(0x02, bytes((self.diagnostic,))))
+        diagnostic = ber.encode(0xA0 | self.source, ber.encode(0x02, _integer(self.diagnostic)))
         return ber.encode(
             0x61,
             b"".join(
@@ -227,9 +227,13 @@ def _encode_octets(tag: int, value: bytes | None) -> bytes:
 
 
 def _encode_integer(tag: int, value: int | None) -> bytes:
-    if value is None:
-        return b""
-    return ber.encode(tag, ber.encode(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)))
+    return b"" if value is None else ber.encode(tag, ber.encode(0x02, _integer(value)))
+
+
+def _integer(value: int) -> bytes:
+    """The contents of an INTEGER, signed, as short as may be."""
+    size = (value if value >= 0 else ~value).bit_length() // 8 + 1
+    return value.to_bytes(size, "big", signed=True)
 
 
 def _encode_authentication(first_tag: int, mechanism: Authentication | None, value: bytes | None) -> bytes:
@@ -245,7 +249,7 @@ def _encode_authentication(first_tag: int, mechanism: Authentication | None, val
 
 
 def _encode_release(reason: int | None, user_information: bytes | None) -> bytes:
-    head = b"" if reason is None else ber.encode(0x80, bytes((reason,)))
+    head = b"" if reason is None else ber.encode(0x80, _integer(reason))
     return head + _encode_octets(0xBE, user_information)
 
 

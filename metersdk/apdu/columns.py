@@ -163,7 +163,7 @@ def _joined(parts: tuple[Values, ...]) -> Values:
     if kind is Kind.CLOCK:
         unset = [len(part.valid) * (part.kind is Kind.EMPTY) for part in parts]
         deviation = [
-            typed(array("h", [UNDEFINED_DEVIATION]) * n, "h") if n else part.deviation
+            memoryview(array("h", [UNDEFINED_DEVIATION]) * n) if n else part.deviation
             for n, part in zip(unset, parts, strict=True)
         ]
         status = [memoryview(b"\xff" * n) if n else part.status for n, part in zip(unset, parts, strict=True)]

@@ -243,3 +243,14 @@ def test_mutations_end_in_a_value_or_a_decode_error(data: st.DataObject) -> None
         decode(bytes(raw))
     except DecodeError as error:
         assert -1 <= error.offset <= len(raw)
+
+
+@pytest.mark.parametrize("number", [-0x80000000, -129, -128, -38, -1, 0, 1, 30, 127, 128, 255, 256, 0x7FFFFFFF])
+def test_any_integer_that_is_read_can_be_written(number: int) -> None:
+    for unit in (
+        acse.Rlrq(number),
+        acse.Rlre(number),
+        acse.Aare(number, acse.DiagnosticSource.USER, number, responding_ap_invocation=number),
+    ):
+        raw = unit.encode()
+        assert DECODERS[raw[0]](raw) == unit

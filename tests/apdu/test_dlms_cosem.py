@@ -213,3 +213,9 @@ def test_it_is_loaded_at_the_first_use_only() -> None:
         "assert 'dlms_cosem.protocol.xdlms' in sys.modules and 'serial' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+def test_conformance_bits_without_a_name_are_kept() -> None:
+    raw = bytes.fromhex("0800065f1f040080501f01f40007")
+    assert BOTH.decode_initiate_response(raw) == OWN.decode_initiate_response(raw)
+    assert int(BOTH.decode_initiate_response(raw).conformance) == 0x80501F
