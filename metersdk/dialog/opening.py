@@ -220,6 +220,8 @@ def _open_planned(plan: Plan) -> Dialog[Session]:
     if signed.mode != "E":
         return _readout_session(plan, signed, buffer)
     yield from hand_over(signed)
+    for finding in signed.findings:
+        yield Emit(finding)
     yield Emit(State("hand-over", f"HDLC at {signed.baud} Bd"))
     try:
         return (yield from _associate(plan, buffer, _identity(plan, signed)))
