@@ -32,7 +32,7 @@ lint: $(VENV)/.test
 	@$(BIN)/mypy
 
 bench: $(VENV)/.wheel $(VENV)/.bench
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
 
 docs: $(VENV)/.wheel $(VENV)/.docs
 	@$(BIN)/python docs/diagrams.py --check

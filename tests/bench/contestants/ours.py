@@ -1,0 +1,91 @@
+"""metersdk."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from contest import Task, called, cpu_seconds, serve
+
+from metersdk import connect
+from metersdk.apdu.cipher import unseal
+from metersdk.apdu.keys import Secret
+from metersdk.fast import crc16
+from metersdk.frame.table import FrameTable, scan
+from metersdk.model.profile import CaptureObject, Profile
+
+
+def crc(path: str, size: int) -> Task:
+    return called(crc16, Path(path).read_bytes()[:size])
+
+
+def scanned(path: str, size: int) -> Task:
+    return called(lambda dump: scan(dump, "hdlc"), Path(path).read_bytes()[:size])
+
+
+def good(table: FrameTable) -> dict[str, Any]:
+    offsets = [offset for offset, ok in zip(table.offset, table.ok, strict=True) if ok]
+    return {"frames": len(offsets), "offsets": sum(offsets)}
+
+
+def profile(path: str, captures: list[list[Any]], period: int) -> Task:
+    objects = [CaptureObject(class_id, obis, attribute) for class_id, obis, attribute in captures]
+    return called(lambda buffer: Profile.from_axdr(buffer, objects, period=period), Path(path).read_bytes())
+
+
+def filled(read: Profile) -> dict[str, Any]:
+    _, status, *registers = read.columns
+    return {
+        "rows": len(read),
+        "missing": sum(column.valid.tobytes().count(0) for column in read.columns),
+        "times": sum(read.times),
+        "status": sum(status.raw),
+        "registers": [sum(register.raw) for register in registers],
+    }
+
+
+def gcm(path: str) -> Task:
+    given = json.loads(Path(path).read_text())
+    title = bytes.fromhex(given["title"])
+    encryption, authentication = Secret.from_hex(given["encryption"]), Secret.from_hex(given["authentication"])
+    apdus = [(counter, bytes.fromhex(body)) for counter, body in given["apdus"]]
+    control = given["control"]
+
+    def task(times: int) -> tuple[float, Any]:
+        begin = time.perf_counter()
+        for _ in range(times):
+            plain = [unseal(control, counter, title, encryption, authentication, body) for counter, body in apdus]
+        return time.perf_counter() - begin, plain
+
+    return task
+
+
+def read(port: int, framing: str, obis: str) -> Task:
+    def task(times: int) -> tuple[float, Any]:
+        seconds = 0.0
+        for _ in range(times):
+            with connect(f"tcp://127.0.0.1:{port}?framing={framing}") as meter:
+                begin = cpu_seconds()
+                result = meter.get_profile(obis)
+                seconds += cpu_seconds() - begin
+        return seconds, result
+
+    return task
+
+
+def hexes(plain: list[bytes]) -> str:
+    return b"".join(plain).hex()
+
+
+if __name__ == "__main__":
+    serve(
+        {
+            "crc": (crc, int),
+            "scan": (scanned, good),
+            "profile": (profile, filled),
+            "gcm": (gcm, hexes),
+            "read": (read, filled),
+        }
+    )

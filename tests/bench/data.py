@@ -1,0 +1,155 @@
+"""What the contestants are given, always the same; and the true answers, known from how it was made."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metersdk.apdu.cipher import seal
+from metersdk.apdu.keys import Secret
+from metersdk.fast import crc16
+
+PERIOD = 900
+CAPTURES = [
+    [8, "0.0.1.0.0.255", 2],
+    [1, "0.0.96.10.1.255", 2],
+    [3, "1.0.1.8.0.255", 2],
+    [3, "1.0.2.8.0.255", 2],
+    [3, "1.0.3.8.0.255", 2],
+    [3, "1.0.4.8.0.255", 2],
+]
+PROFILE = "1.0.99.1.0.255"
+_REGISTERS = 4
+_ROWS_A_DAY = 86400 // PERIOD
+# 2026-01-01T00:00Z in milliseconds.
+_BEGIN = 1767225600000
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A file for the contestants, and what they must find in it."""
+
+    path: Path
+    answer: Any
+
+
+def noise(folder: Path, size: int) -> Given:
+    """Octets without meaning; the answers are the CRCs of the sizes asked for."""
+    path = folder / "noise.bin"
+    path.write_bytes(random.Random(1).randbytes(size))
+    return Given(path, None)
+
+
+def hdlc_frame(information: bytes) -> bytes:
+    """A UI frame from server 1 to client 16: both flags, HCS, FCS. Unnumbered, so that no reader misses a number."""
+    length = 9 + len(information)
+    head = bytes((0xA0 | length >> 8, length & 0xFF, 0x21, 0x03, 0x13))
+    body = head + crc16(head).to_bytes(2, "little") + information
+    return b"\x7e" + body + crc16(body).to_bytes(2, "little") + b"\x7e"
+
+
+def dump(folder: Path, size: int) -> Given:
+    """A capture of a line: 128 to 2030 octets of information, 1 % of the frames damaged, noise in 20 % of the gaps,
+    half of the other frames share their flag with the one before."""
+    source = random.Random(2)
+    octets, starts = bytearray(), list[int]()
+    while len(octets) < size:
+        frame = bytearray(hdlc_frame(source.randbytes(source.randint(128, 2030))))
+        damaged = source.random() < 0.01
+        if damaged:
+            frame[source.randrange(9, len(frame) - 1)] ^= 1 << source.randrange(8)
+        gap = source.random()
+        if gap < 0.2:
+            octets += source.randbytes(source.randint(1, 64))
+        elif gap < 0.6 and octets:
+            del octets[-1]
+        if not damaged:
+            starts.append(len(octets))
+        octets += frame
+    path = folder / "dump.bin"
+    path.write_bytes(octets)
+    return Given(path, starts)
+
+
+def found(starts: list[int], size: int, octets: bytes) -> dict[str, int]:
+    """The answer for the first ``size`` octets of a dump."""
+    ends = (start + 2 + ((octets[start + 1] & 7) << 8 | octets[start + 2]) for start in starts)
+    whole = [start for start, end in zip(starts, ends, strict=True) if end <= size]
+    return {"frames": len(whole), "offsets": sum(whole)}
+
+
+def _clock(row: int) -> bytes:
+    day, slot = divmod(row, _ROWS_A_DAY)
+    # Years of 12 months of 28 days: a date that never goes wrong; ``_time`` undoes it.
+    year, rest = divmod(day, 336)
+    month, date = divmod(rest, 28)
+    minutes = slot * PERIOD // 60
+    head = (2026 + year).to_bytes(2, "big") + bytes((month + 1, date + 1, 0xFF, minutes // 60, minutes % 60, 0))
+    return head + bytes((0, 0, 0, 0))
+
+
+def _time(row: int) -> int:
+    from datetime import UTC, datetime
+
+    stamp = _clock(row)
+    moment = datetime(int.from_bytes(stamp[:2], "big"), stamp[2], stamp[3], stamp[5], stamp[6], tzinfo=UTC)
+    return int(moment.timestamp()) * 1000
+
+
+def profile(folder: Path, rows: int, *, compressed: bool) -> Given:
+    """A profile buffer of ``rows`` rows of clock, status (u8) and four registers (u32), 38 octets a row.
+
+    Compressed, null-data stands for what can be told from the row before: the clock but for the first row of a day, a
+    status that has not changed, a register that has not moved.
+    """
+    source = random.Random(3)
+    registers, status = [1000 * number for number in range(1, _REGISTERS + 1)], -1
+    out = bytearray(b"\x01\x84" + rows.to_bytes(4, "big"))
+    sums, statuses, times = [0] * _REGISTERS, 0, 0
+    for row in range(rows):
+        out += b"\x02\x06"
+        whole = not compressed or row % _ROWS_A_DAY == 0
+        out += b"\x09\x0c" + _clock(row) if whole else b"\x00"
+        times += _time(row)
+        now = row // 1000 % 256 if compressed else row & 0xFF
+        out += b"\x11" + bytes((now,)) if now != status or not compressed else b"\x00"
+        status = now
+        statuses += now
+        for number in range(_REGISTERS):
+            moved = not compressed or row == 0 or source.random() < 0.6
+            registers[number] += moved * (number + 1)
+            out += b"\x06" + registers[number].to_bytes(4, "big") if moved else b"\x00"
+            sums[number] += registers[number]
+    path = folder / ("profile-null.bin" if compressed else "profile.bin")
+    path.write_bytes(out)
+    return Given(path, {"rows": rows, "missing": 0, "times": times, "status": statuses, "registers": sums})
+
+
+def read_answer(rows: int) -> dict[str, Any]:
+    """What the meter of pydlms has in its load profile; it runs on through the calendar."""
+    times = rows * _BEGIN + PERIOD * 1000 * (rows * (rows - 1) // 2)
+    registers = [rows * 1000 * number + rows * (rows - 1) // 2 for number in range(1, _REGISTERS + 1)]
+    status = sum(row & 0xFF for row in range(rows))
+    return {"rows": rows, "missing": 0, "times": times, "status": status, "registers": registers}
+
+
+def apdus(folder: Path, size: int, count: int) -> Given:
+    """Bodies (cipher and tag) of ``count`` APDUs of ``size`` octets of plaintext under one key, authenticated and
+    encrypted."""
+    source = random.Random(4)
+    title = b"MTR\x00\x00\x00\x00\x01"
+    encryption, authentication = source.randbytes(16), source.randbytes(16)
+    plain = [source.randbytes(size) for _ in range(count)]
+    bodies = [
+        (counter, seal(0x30, counter, title, Secret(encryption), Secret(authentication), text).hex())
+        for counter, text in enumerate(plain, 1)
+    ]
+    path = folder / "apdus.json"
+    given = {"control": 0x30, "title": title.hex(), "apdus": bodies}
+    path.write_text(
+        json.dumps({**given, "encryption": encryption.hex(), "authentication": authentication.hex()}), encoding="utf-8"
+    )
+    return Given(path, b"".join(plain).hex())
