@@ -33,10 +33,12 @@ from metersdk.meter import Meter, plan_for
 from metersdk.model.profile import Profile
 from metersdk.port.address import open_port, parse_address
 from metersdk.port.drive import run
+from metersdk.simulator.server import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 VENVS = ROOT / ".peers"
 SCRIPTS = Path(os.environ.get("METERSDK_PEERS", ROOT.parent / "shared" / "peers"))
+IMAGE = Path(__file__).with_name("peers.toml")
 REQUIREMENTS = {"gurux": "gurux-dlms==1.0.203", "pydlms": "pydlms-client[all]==0.1.0"}
 # Seconds: to start a process, to run a reader to its end, to install a venv. Only a hang ever takes so long.
 START, RUN, INSTALL = 30.0, 90.0, 600.0
@@ -306,3 +308,40 @@ def assert_rows() -> Callable[..., None]:
             assert list(column.raw) == [base + i for i in numbers]
 
     return check
+
+
+@pytest.fixture
+def our_meter() -> Iterator[Callable[..., Simulator]]:
+    """``our_meter("tcp://127.0.0.1:0?framing=hdlc")``: our simulated meter of ``peers.toml``, for one test."""
+    with ExitStack() as stack:
+        yield lambda *listen: stack.enter_context(Simulator(str(IMAGE), listen, pace=False))
+
+
+@pytest.fixture
+def run_gurux_client(lab: Lab) -> Callable[..., str]:
+    """Run Gurux's client on a target of ours -> what it printed. It must end well unless ``fails``."""
+
+    def client(target: str, *args: str, fails: bool = False) -> str:
+        address = parse_address(target)
+        framing = ("--wrapper",) if address.framing == "wrapper" else ()
+        done = lab.run("gurux", "gurux_client.py", str(address.port), *framing, *args)
+        assert (done.returncode != 0) is fails, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return client
+
+
+@pytest.fixture
+def run_pydlms_reader(lab: Lab) -> Callable[..., dict[str, Any]]:
+    """Run pydlms's reader on a target of ours -> the JSON it printed. It must end well unless ``fails``."""
+
+    def reader(target: str, *args: str, fails: bool = False) -> dict[str, Any]:
+        address = parse_address(target)
+        where = [address.path, "--pty"] if address.is_line else [str(address.port)]
+        framing = ["--hdlc"] if address.framing == "hdlc" else []
+        done = lab.run("pydlms", "pydlms_reader.py", *where, *framing, *args)
+        assert (done.returncode != 0) is fails, done.stdout + done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    return reader
