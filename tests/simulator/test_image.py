@@ -619,6 +619,36 @@ def test_a_bad_image_is_a_typed_error(change: str, message: str) -> None:
         made("", change)
 
 
+def test_what_the_image_writes_down_replaces_what_every_meter_has() -> None:
+    text = """
+    name = "own"
+    [meter]
+    manufacturer = "MSK"
+    identification = "MSK5OWN"
+    serial = "1"
+    logical_device_name = "MSK1"
+    system_title = "4D534B5231345678"
+    since = 2026-01-01T00:00:00Z
+    [[association]]
+    client = 16
+    role = "management"
+    [[object]]
+    class = 1
+    obis = "0.0.96.1.0.255"
+    type = "visible"
+    value = "its own"
+    writable = [2]
+    """
+    device = Image.parse(text).device(lambda: NOW)
+    assert value(device, 1, "0.0.96.1.0.255") == axdr.visible("its own")
+    device.set(16, 1, Obis("0.0.96.1.0.255").octets, 2, None, axdr.encode(axdr.visible("written")))
+    assert value(device, 1, "0.0.96.1.0.255") == axdr.visible("written")
+    # It stands in the object list once, and the clock still runs.
+    view = ObjectView.from_data(value(device, 15, "0.0.40.0.0.255"))
+    assert sum(item.logical_name == Obis("0.0.96.1.0.255") for item in view.all) == 1
+    assert value(device, 8, "0.0.1.0.0.255") == axdr.octets(DateTime.from_datetime(NOW).to_octets())
+
+
 def test_a_key_is_never_shown() -> None:
     text = PROFILE.replace(
         'role = "management"', 'role = "management"\nencryption_key = "00112233445566778899AABBCCDDEEXX"'
