@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from metersdk.dialog.iec62056_21_meter import OpticalMeter
 from metersdk.dialog.server_link import HdlcServerSettings
 from metersdk.errors import LocalProtocolError
-from metersdk.frame.iec62056_21 import BAUD_B, BAUD_C
+from metersdk.frame.iec62056_21 import BAUD_B, BAUD_C, Identification, parse_identification
 from metersdk.port.target import Address, parse_address
 from metersdk.simulator.device import MeterDevice
 from metersdk.simulator.station import Speech, StationSettings, optical_meter
@@ -18,6 +18,8 @@ Kind = Literal["pty", "tcp", "udp", "rfc2217"]
 Mode = Literal["A", "B", "C", "D", "E"]
 
 _MODES = ("A", "B", "C", "D", "E")
+# The \\W sequence that offers HDLC, annex E.
+_HDLC = "\\2"
 _ECHOES = ("none", "before", "after")
 _HINT = "pty, tcp://127.0.0.1:4059?framing=wrapper|hdlc, udp://127.0.0.1:4059, rfc2217://127.0.0.1:2217"
 _KEYS = (
@@ -48,7 +50,7 @@ class Listening:
     baud: int | None = None
     mode: Mode | None = None
     identification: str | None = None
-    optical: dict[str, object] = field(default_factory=dict)
+    optical: dict[str, Any] = field(default_factory=dict)
     hdlc: HdlcServerSettings = field(default_factory=HdlcServerSettings)
     inactivity: float = 120.0
 
@@ -59,7 +61,7 @@ class Listening:
             optical = self._optical(device)
         return StationSettings(self.speech, self.baud or 9600, optical, self.hdlc, self.inactivity)
 
-    def target(self, path: str, port: int) -> str:
+    def target(self, settings: StationSettings, path: str, port: int) -> str:
         """What a client takes to reach the meter."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         where = path if self.kind == "pty" else f"{self.kind}://{host}:{port}"
@@ -67,20 +69,27 @@ class Listening:
         if self.kind == "tcp" and self.speech in ("hdlc", "wrapper"):
             keys.append(f"framing={self.speech}")
         elif self.speech == "hdlc":
-            keys += ["protocol=dlms", f"baud={self.baud or 9600}"]
-        elif self.mode == "D":
-            keys += ["mode=D", f"baud={self.baud or 2400}"]
+            keys += ["protocol=dlms", f"baud={settings.baud}"]
+        elif settings.optical is not None and settings.optical.pusher:
+            keys += ["mode=D", f"baud={settings.optical.push_baud}"]
         return where + ("?" + "&".join(keys) if keys else "")
 
     def _optical(self, device: MeterDevice) -> OpticalMeter:
-        meter = optical_meter(device, **self.optical)
+        changed = dict(self.optical)
+        if self.mode is not None:
+            changed["pusher"] = self.mode == "D"
+        meter = optical_meter(device, **changed)
         line = meter.identification
         if self.identification is not None:
             line = b"/" + self.identification.encode("ascii", "replace")
-        if self.mode is not None:
-            line = _in_mode(line, self.mode, self.baud)
-        meter = replace(meter, identification=line, pusher=self.mode == "D")
-        return replace(meter, push_baud=self.baud) if self.baud and self.mode == "D" else meter
+        known = parse_identification(line)
+        if known is None:
+            raise LocalProtocolError(f"{line!r} is no identification", hint="XXXZ and 16 characters: MSK5METER")
+        if meter.pusher and self.baud:
+            meter = replace(meter, push_baud=self.baud)
+        if self.mode is not None or self.baud is not None:
+            line = _in_mode(known, self.mode or known.mode, self.baud)
+        return replace(meter, identification=line)
 
 
 def parse_listening(text: str) -> Listening:
@@ -93,7 +102,7 @@ def parse_listening(text: str) -> Listening:
     kind, host, port = _place(where)
     default: Speech = "wrapper" if kind == "tcp" else "datagram" if kind == "udp" else "optical"
     values: dict[str, Any] = {}
-    optical: dict[str, object] = {}
+    optical: dict[str, Any] = {}
     hdlc: dict[str, Any] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         match key:
@@ -148,10 +157,9 @@ def _place(where: str) -> tuple[Kind, str, int]:
     return cast(Kind, scheme), address.host, 0 if free else address.port
 
 
-def _in_mode(line: bytes, mode: Mode, baud: int | None) -> bytes:
+def _in_mode(known: Identification, mode: str, baud: int | None) -> bytes:
     """The identification with the speed character and the ``\\W`` sequences that make it one of ``mode``."""
-    maker, character, text = line[:4], chr(line[4]), line[5:].lstrip(b"\\")
-    text = text[1:] if line[5:6] == b"\\" else text
+    character = known.baud_character
     if mode == "A":
         # Neither a digit nor A to I (6.3.14).
         character = "Z"
@@ -161,7 +169,7 @@ def _in_mode(line: bytes, mode: Mode, baud: int | None) -> bytes:
         character = "3"
     elif baud or not character.isdigit():
         character = _character(BAUD_C, baud or 9600)
-    return maker + character.encode() + (b"\\2" if mode == "E" else b"") + text
+    return f"/{known.manufacturer}{character}{_HDLC * (mode == 'E')}{known.text}".encode()
 
 
 def _character(table: Any, baud: int) -> str:

@@ -155,13 +155,13 @@ class Simulator:
 
             pty = PtyWire(busy=self._faults.busy)
             self._closers.append(pty.close)
-            self.targets.append(place.target(pty.path, 0))
+            self.targets.append(place.target(settings, pty.path, 0))
             self._openings.append(lambda: self._meter(device, settings, self._line(pty, settings)))
             return
         bind = serving.datagrams if place.kind == "udp" else serving.listening
         sock = bind(place.host, port)
         self._closers.append(sock.close)
-        target = place.target("", sock.getsockname()[1])
+        target = place.target(settings, "", sock.getsockname()[1])
         self.targets.append(target)
         if place.kind == "udp":
             self._openings.append(lambda: self._datagrams(device, settings, sock, target))

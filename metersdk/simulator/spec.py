@@ -84,6 +84,22 @@ class ClockSpec(_Spec):
     fixed: Moment | None = None
 
 
+class OpticalSpec(_Spec):
+    """The optical port of IEC 62056-21, times in seconds. ``pusher``: mode D, it speaks by itself."""
+
+    address: str = Field(default="", pattern="^[0-9A-Za-z ]{0,32}$")
+    pusher: bool = False
+    push_period: float = Field(default=10.0, gt=0)
+    push_baud: int = Field(default=2400, gt=0)
+    initial_baud: int = Field(default=300, gt=0)
+    reaction: float | None = Field(default=None, ge=0)
+    inactivity: float = Field(default=90.0, gt=0)
+    asleep: bool = False
+    echo_acknowledgement: Literal["none", "before", "after"] = "none"
+    block_size: int | None = Field(default=None, gt=0)
+    reserved_bauds: bool = False
+
+
 class ClientSpec(_Spec):
     """One association: who may come in, and what he may do."""
 
@@ -162,6 +178,7 @@ class ImageSpec(_Spec):
     name: str
     meter: MeterSpec
     clock: ClockSpec = ClockSpec()
+    optical: OpticalSpec = OpticalSpec()
     association: tuple[ClientSpec, ...] = Field(min_length=1)
     object: tuple[ObjectSpec, ...] = ()
     readout: tuple[Line, ...] = ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
+from metersdk.dialog.hdlc_states import Mode
 from metersdk.dialog.iec62056_21_meter import HandOver, OpticalMeter
 from metersdk.dialog.iec62056_21_meter import serve as serve_optical
 from metersdk.dialog.server_association import ServerAssociation
@@ -60,10 +61,10 @@ def station(device: MeterDevice, settings: StationSettings) -> Dialog[None]:
         yield from _serve_link(device, wrapper, accepted)
 
 
-def optical_meter(device: MeterDevice, **more: object) -> OpticalMeter:
-    """The optical port as the image describes it."""
+def optical_meter(device: MeterDevice, **more: Any) -> OpticalMeter:
+    """The optical port as the image describes it, with fields of ``OpticalMeter`` replaced."""
     base = OpticalMeter(identification=device.identification.rstrip(b"\r\n"), readout=device.readout)
-    return replace(base, **more)  # type: ignore[arg-type]
+    return replace(base, **{**device.image.optical.model_dump(), **more})
 
 
 def _one_link(
@@ -75,7 +76,13 @@ def _one_link(
         first = yield from within(link.receive(), settings.inactivity)
     except NoAnswer:
         return
-    yield from _serve_link(device, link, accepted, first)
+    while True:
+        if first is not None:
+            yield from _serve_link(device, link, accepted, first)
+        # A second SNRM ends the association, not the link.
+        if link.mode is not Mode.CONNECTED:
+            return
+        first = yield from link.receive()
 
 
 def _serve_link(

@@ -1,0 +1,156 @@
+"""Faults and places to listen at, as they are written on a command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from metersdk.errors import LocalProtocolError
+from metersdk.port.line import LineModel
+from metersdk.simulator.faults import FAULT_HELP, Faults, parse_faults
+from metersdk.simulator.image import Image
+from metersdk.simulator.listening import parse_listening
+
+
+def test_all_faults() -> None:
+    faults = parse_faults(
+        [
+            *("echo=full", "noise=5", "flip=0.001", "lose=0.002", "drop-answer=1,4", "drop-request=3", "late=2:0.5"),
+            *("latency=0.016", "delay=0.3", "piece=1", "close-after=1000", "seed=7"),
+            *("lost-ack=1", "bad-bcc=2", "wrong-baud=1200", "sleep", "silent", "busy"),
+        ]
+    )
+    assert faults == Faults(
+        line=LineModel(
+            echo="full",
+            noise=5.0,
+            flip=0.001,
+            lose=0.002,
+            # Counted from 1 by people, from 0 by the model.
+            drop_answers=frozenset({0, 3}),
+            drop_requests=frozenset({2}),
+            late={1: 0.5},
+            latency=0.016,
+            delay=0.3,
+            piece=1,
+            close_after=1000,
+            seed=7,
+        ),
+        lost_ack=1,
+        bad_bcc=2,
+        wrong_baud=1200,
+        sleep=True,
+        silent=True,
+        busy=True,
+    )
+
+
+def test_no_faults() -> None:
+    assert parse_faults([]) == Faults()
+    assert not Faults().on_the_way
+    assert not parse_faults(["seed=3", "busy"]).on_the_way
+    assert parse_faults(["late=0.5"]).on_the_way
+
+
+def test_faults_without_a_value_take_the_usual_one() -> None:
+    faults = parse_faults(["echo", "lost-ack", "bad-bcc", "wrong-baud"])
+    assert (faults.line.echo, faults.lost_ack, faults.bad_bcc) == ("full", 1, 1)
+    assert faults.tuned(9600) == 4800
+    assert faults.tuned(300) == 300
+    assert parse_faults(["wrong-baud=1200"]).tuned(9600) == 1200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("nois=5", "noise", "noise=much", "noise=-1", "noise=nan", "noise=inf", "flip=2", "drop-answer=0"),
+        *("drop-answer=", "late=1:", "late=x:1", "piece=0", "close-after=-1", "echo=loud", "sleep=2", "bad-bcc=1e3"),
+        *("", "=", "seed=99999999999"),
+    ],
+)
+def test_what_is_no_fault_is_said_with_a_hint(text: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        parse_faults([text])
+    assert caught.value.hint
+
+
+def test_a_fault_given_twice() -> None:
+    with pytest.raises(LocalProtocolError, match="noise is given twice"):
+        parse_faults(["noise=1", "noise=2"])
+
+
+def test_every_fault_has_its_help() -> None:
+    for name in FAULT_HELP:
+        with pytest.raises(LocalProtocolError) as caught:
+            parse_faults([f"{name}=?"])
+        assert name in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "host", "port", "speech"),
+    [
+        ("pty", "pty", "", 0, "optical"),
+        ("pty?speech=hdlc&baud=2400", "pty", "", 0, "hdlc"),
+        ("tcp://127.0.0.1:0", "tcp", "127.0.0.1", 0, "wrapper"),
+        ("tcp://127.0.0.1:4061?framing=hdlc", "tcp", "127.0.0.1", 4061, "hdlc"),
+        ("tcp://127.0.0.1", "tcp", "127.0.0.1", 4059, "wrapper"),
+        ("tcp://[::1]:0", "tcp", "::1", 0, "wrapper"),
+        ("udp://127.0.0.1:0", "udp", "127.0.0.1", 0, "datagram"),
+        ("rfc2217://127.0.0.1:0", "rfc2217", "127.0.0.1", 0, "optical"),
+        ("tcp://127.0.0.1:10", "tcp", "127.0.0.1", 10, "wrapper"),
+    ],
+)
+def test_places(text: str, kind: str, host: str, port: int, speech: str) -> None:
+    place = parse_listening(text)
+    assert (place.kind, place.host, place.port, place.speech) == (kind, host, port, speech)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "serial", "/dev/ttyUSB0", "sim://x", "tcp://:0", "tcp://host:x", "rfc2217://127.0.0.1", "listen://:1"),
+        *("pty?speech=wrapper", "udp://127.0.0.1:0?framing=hdlc", "pty?mode=F", "pty?baud=0", "pty?sleep=maybe"),
+        *("pty?colour=red", "pty?reaction=soon", "pty?reaction=-1", "pty?window=9", "pty?max_info=1"),
+    ],
+)
+def test_no_place_to_listen_at(text: str) -> None:
+    with pytest.raises(LocalProtocolError):
+        parse_listening(text)
+
+
+@pytest.mark.parametrize(
+    ("query", "identification"),
+    [
+        ("", rb"/MSK5\2METERSDK-R1"),
+        ("?mode=A", b"/MSKZMETERSDK-R1"),
+        ("?mode=B", b"/MSKEMETERSDK-R1"),
+        ("?mode=B&baud=600", b"/MSKAMETERSDK-R1"),
+        ("?mode=C", b"/MSK5METERSDK-R1"),
+        ("?mode=C&baud=19200", b"/MSK6METERSDK-R1"),
+        ("?mode=D", b"/MSK3METERSDK-R1"),
+        ("?mode=E&baud=300", rb"/MSK0\2METERSDK-R1"),
+        ("?baud=2400", rb"/MSK3\2METERSDK-R1"),
+        ("?identification=ABc5WATER", b"/ABc5WATER"),
+        ("?identification=ABc5WATER&mode=A", b"/ABcZWATER"),
+    ],
+)
+def test_identification_follows_the_mode(query: str, identification: bytes) -> None:
+    settings = parse_listening(f"pty{query}").settings(Image.load("residential").device())
+    assert settings.optical is not None
+    assert settings.optical.identification == identification
+    assert settings.optical.pusher == ("mode=D" in query)
+
+
+@pytest.mark.parametrize("query", ["?mode=C&baud=1234", "?identification=A", "?mode=B&baud=38400"])
+def test_no_such_identification(query: str) -> None:
+    with pytest.raises(LocalProtocolError):
+        parse_listening(f"pty{query}").settings(Image.load("residential").device())
+
+
+def test_optical_port_of_the_image_and_what_the_place_replaces() -> None:
+    image = Image.load("residential")
+    image = image.model_copy(update={"optical": image.optical.model_copy(update={"address": "42", "block_size": 64})})
+    settings = parse_listening("pty?block_size=128&sleep=1&echo_ack=after&inactivity=70").settings(image.device())
+    meter = settings.optical
+    assert meter is not None
+    assert (meter.address, meter.block_size, meter.asleep) == ("42", 128, True)
+    assert (meter.echo_acknowledgement, meter.inactivity, settings.inactivity) == ("after", 70.0, 70.0)
