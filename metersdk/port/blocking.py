@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import time
+from collections.abc import Callable
 
 from metersdk.errors import MeterError, NoAnswer, PortBusy, PortClosed, PortDenied, PortError, PortNotFound
 from metersdk.port.target import Address
@@ -14,6 +16,8 @@ CONNECT_TIMEOUT = 10.0
 # Seconds a peer may leave a full send buffer standing: requests are small, only a dead peer does so.
 SEND_TIMEOUT = 10.0
 RECEIVE_SIZE = 65536
+# Milliseconds that poll takes: 24 days.
+_LONGEST_POLL = 0x7FFF_FFFF
 
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL)
 
@@ -135,6 +139,27 @@ def _datagram(address: Address) -> socket.socket:
     return sock
 
 
+def _waiting(sock: socket.socket, *, to_write: bool = False) -> Callable[[float], bool]:
+    """A function that waits so many seconds at most until the socket can be read, or written; False if it cannot."""
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLOUT if to_write else select.POLLIN)
+        ask = poll.poll
+
+        def wait(seconds: float) -> bool:
+            if seconds == float("inf"):
+                return bool(ask())
+            return bool(ask(min(max(0.0, seconds) * 1000, _LONGEST_POLL)))
+
+        return wait
+
+    def wait_by_select(seconds: float) -> bool:
+        limit = None if seconds == float("inf") else max(0.0, seconds)
+        return any(select.select(*(([], [sock]) if to_write else ([sock], [])), [], limit))
+
+    return wait_by_select
+
+
 class SocketPort:
     """A connected TCP or UDP socket; ``set_line`` does nothing, for the line behind it, if any, cannot be reached."""
 
@@ -143,33 +168,53 @@ class SocketPort:
         self._socket = sock
         self._datagram = datagram
         self._closed = False
+        # A socket with a time-out of its own costs three system calls where one does: HDLC sends many small frames.
+        sock.setblocking(False)
+        self._readable = _waiting(sock)
 
     def send(self, data: bytes) -> None:
         """Handed to the network, which is all that can be known."""
         self._check_open()
         try:
-            self._socket.settimeout(SEND_TIMEOUT)
-            self._socket.sendall(data)
+            sent = self._send(data)
+            if sent < len(data):
+                self._send_rest(data[sent:])
         except ConnectionRefusedError:
             raise nobody_listens(self.name) from None
         except OSError as error:
             raise connection_lost(self.name, error) from error
+
+    def _send(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    def _send_rest(self, data: bytes) -> None:
+        writable = _waiting(self._socket, to_write=True)
+        deadline = time.monotonic() + SEND_TIMEOUT
+        while data:
+            if not writable(deadline - time.monotonic()):
+                raise TimeoutError(errno.ETIMEDOUT, "it takes no more octets")
+            data = data[self._send(data) :]
 
     def receive(self, timeout: float) -> bytes:
         """What has come; one datagram at a time."""
         self._check_open()
         deadline = time.monotonic() + timeout
         try:
-            while True:
-                self._socket.settimeout(max(0.0, timeout) if timeout != float("inf") else None)
-                data = self._socket.recv(RECEIVE_SIZE)
-                if data:
-                    return data
-                if not self._datagram:
-                    raise connection_lost(self.name)
-                # An empty datagram is legal, and says nothing.
+            while self._readable(timeout):
+                try:
+                    data = self._socket.recv(RECEIVE_SIZE)
+                except BlockingIOError:
+                    pass
+                else:
+                    if data:
+                        return data
+                    if not self._datagram:
+                        raise connection_lost(self.name)
+                # An empty datagram is legal, and says nothing; one with a wrong checksum only wakes us.
                 timeout = deadline - time.monotonic()
-        except (TimeoutError, BlockingIOError):
             return b""
         except ConnectionRefusedError:
             raise nobody_listens(self.name) from None

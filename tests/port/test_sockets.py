@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -205,3 +206,41 @@ def test_a_place_to_listen_that_is_taken() -> None:
 def test_listening_on_every_interface() -> None:
     with blocking.bound(parse_address("listen://:0")) as server:
         assert server.getsockname()[1] > 0
+
+
+@pytest.mark.parametrize("how", ["poll", "select"])
+def test_a_peer_that_takes_nothing(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how == "select":
+        monkeypatch.delattr(blocking.select, "poll")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = open_port(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        peer, _ = listener.accept()
+        with peer:
+            peer.sendall(b"response")
+            assert port.receive(10) == b"response"
+            assert port.receive(0) == b""
+            monkeypatch.setattr(blocking, "SEND_TIMEOUT", 0.0)
+            with pytest.raises(PortClosed):
+                # More than the buffers of both sides hold.
+                port.send(bytes(1 << 26))
+        port.close()
+
+
+def test_more_than_the_buffers_hold() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = open_port(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        peer, _ = listener.accept()
+        sent = bytes(range(256)) * (1 << 16)
+        heard = bytearray()
+
+        def hear() -> None:
+            while len(heard) < len(sent) and (data := peer.recv(1 << 16)):
+                heard.extend(data)
+
+        with peer:
+            hearing = threading.Thread(target=hear)
+            hearing.start()
+            port.send(sent)
+            hearing.join(30)
+        port.close()
+        assert heard == sent
