@@ -11,6 +11,7 @@ from metersdk.errors import DecodeError, LocalProtocolError, MeterError
 from metersdk.model.clock import Date, DateTime, Time
 from metersdk.model.cosem.kinds import DATE, DATE_TIME, TIME
 from metersdk.model.cosem.registry import model_for
+from metersdk.model.obis import Obis
 from metersdk.model.reading import plain
 
 
@@ -77,6 +78,8 @@ _READERS: dict[str, Callable[[str], Data]] = {
     "time-octets": _of(Tag.OCTET_STRING, _stamp),
     "axdr": lambda text: axdr.decode_all(_octets(text)),
 }
+# Characters of a container that is shown on one line.
+_LINE = 110
 TYPES = tuple(_READERS)
 _NAME_OF_TAG = {
     Tag.BOOLEAN: "boolean",
@@ -162,22 +165,52 @@ def show(data: Data) -> str:
     if isinstance(value, tuple):
         return f"{name} of {len(value)}"
     if isinstance(value, bytes):
-        time = as_time(0, 0, data)
-        text = value.decode("latin-1")
-        also = f"  {time}" if time else f'  "{text}"' if value and value.isascii() and text.isprintable() else ""
-        return f"{name} {value.hex()}{also}"
+        return f"{name} {value.hex()}{_meaning(data, value)}"
     return name if value is None else f"{name} {plain(value)}"
 
 
+def _meaning(data: Data, octets: bytes) -> str:
+    """What octets may stand for: a time, a logical name, text."""
+    time = as_time(0, 0, data)
+    if time is not None:
+        return f"  {time}"
+    text = octets.decode("latin-1")
+    if octets and octets.isascii() and text.isprintable():
+        return f'  "{text}"'
+    return f"  {Obis(octets)}" if len(octets) == 6 and octets[5] == 0xFF else ""
+
+
 def tree(data: Data, limit: int | None, depth: int = 0) -> Iterator[tuple[int, str]]:
-    """A value and its parts as (depth, text); of each container the first ``limit`` parts."""
+    """A value and its parts as (depth, text); of each container the first ``limit`` parts. Short ones take one line."""
+    if not isinstance(data.value, tuple):
+        yield depth, show(data)
+        return
+    short = _inline(data, _LINE)
+    if short is not None and data.value:
+        yield depth, short
+        return
     yield depth, show(data)
-    if isinstance(data.value, tuple):
-        parts = data.value if limit is None else data.value[:limit]
-        for part in parts:
-            yield from tree(part, limit, depth + 1)
-        if len(parts) < len(data.value):
-            yield depth + 1, f"... {len(data.value) - len(parts)} more"
+    parts = data.value if limit is None else data.value[:limit]
+    for part in parts:
+        yield from tree(part, limit, depth + 1)
+    if len(parts) < len(data.value):
+        yield depth + 1, f"... {len(data.value) - len(parts)} more"
+
+
+def _inline(data: Data, room: int) -> str | None:
+    """A value on one line, None where there is no room for it."""
+    if not isinstance(data.value, tuple):
+        return show(data)
+    if len(data.value) * 4 > room:
+        return None
+    parts: list[str] = []
+    for part in data.value:
+        text = _inline(part, room - sum(map(len, parts)))
+        if text is None:
+            return None
+        parts.append(text)
+    line = f"{data.tag.standard_name} ({', '.join(parts)})"
+    return line if len(line) <= room else None
 
 
 def structured(data: Data) -> dict[str, object]:

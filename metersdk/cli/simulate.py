@@ -1,0 +1,88 @@
+"""simulate: meters in software, on real descriptors, until told to stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from types import FrameType
+
+import click
+from rich.text import Text
+
+from metersdk.cli.options import speaks
+from metersdk.cli.output import SCHEMA_VERSION, Output
+from metersdk.effects import State
+from metersdk.errors import LocalProtocolError, MeterError
+from metersdk.simulator.faults import FAULT_HELP, parse_faults
+from metersdk.simulator.image import BUILT_IN
+from metersdk.simulator.server import Simulator
+
+_FAULTS = "\b\nFaults, NAME or NAME=VALUE:\n" + "\n".join(f"  {name:<13} {text}" for name, text in FAULT_HELP.items())
+
+
+@click.command(epilog=_FAULTS)
+@click.option(
+    "--image", "images", multiple=True, default=("residential",), help=f"{', '.join(BUILT_IN)}, or a TOML file."
+)
+@click.option(
+    "--listen",
+    multiple=True,
+    default=("pty",),
+    metavar="PLACE",
+    help="pty, tcp://127.0.0.1:4059, udp://..., rfc2217://...; port 0 takes a free one. Keys as in ?mode=C.",
+)
+@click.option("--framing", type=click.Choice(("wrapper", "hdlc")), help="What TCP carries. [wrapper]")
+@click.option("--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="What is wrong; see below.")
+@click.option("--count", type=click.IntRange(1, 10_000), default=1, help="So many meters of each image.")
+@click.option("--no-pace", is_flag=True, help="Octets take no time on a line.")
+@click.option("--for", "seconds", type=click.FloatRange(0), metavar="S", help="End after so many seconds.")
+@speaks
+def simulate(
+    out: Output,
+    images: tuple[str, ...],
+    listen: tuple[str, ...],
+    framing: str | None,
+    faults: tuple[str, ...],
+    count: int,
+    no_pace: bool,
+    seconds: float | None,
+) -> None:
+    """Simulated meters that can be read by anything. Ctrl-C ends them."""
+    places = [_framed(place, framing) for place in listen]
+    wrong = parse_faults(faults)
+
+    def heard(name: str, event: object) -> None:
+        if isinstance(event, (State, MeterError)) and out.verbose:
+            text = f"{event.name}: {event.text}" if isinstance(event, State) else f"ended: {event}"
+            out.say(f"{name}  {text}", "dim")
+
+    signal.signal(signal.SIGTERM, _end)
+    with Simulator(list(images), places, faults=wrong, pace=not no_pace, count=count, listener=heard) as simulator:
+        _ready(out, simulator)
+        simulator.wait(seconds)
+
+
+def _framed(place: str, framing: str | None) -> str:
+    if framing is None or not place.startswith("tcp"):
+        return place
+    if "framing=" in place or "speech=" in place:
+        raise LocalProtocolError(f"{place} and --framing say different things", hint="leave --framing out")
+    return f"{place}{'&' if '?' in place else '?'}framing={framing}"
+
+
+def _ready(out: Output, simulator: Simulator) -> None:
+    if out.is_text:
+        for target in simulator.targets:
+            sys.stdout.write(f"{target}\n")
+        line = Text("listening", style="green").append("; Ctrl-C ends it. Try: ", style="default")
+        out.notes.print(line.append(f"metersdk identify '{simulator.targets[0]}'", style="bold"), soft_wrap=True)
+    else:
+        ready = {"schema_version": SCHEMA_VERSION, "ready": True, "targets": simulator.targets}
+        sys.stdout.write(json.dumps(ready) + "\n")
+    sys.stdout.flush()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """A service manager stops what it started: that is no failure."""
+    raise click.exceptions.Exit(0)

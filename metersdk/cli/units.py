@@ -1,0 +1,203 @@
+"""From the octets of a capture or a recorded session to the units of its protocol: frames, WPDUs, messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from metersdk.frame.hdlc import FLAG
+from metersdk.frame.iec62056_21 import from_line
+from metersdk.frame.wrapper import HEADER_LENGTH
+from metersdk.port.trace import Record
+
+Direction: TypeAlias = Literal["tx", "rx", ""]
+
+_MASKED = -1
+# Flag, format, two addresses, control, FCS, flag.
+_SHORTEST = 9
+_VERSION = b"\x00\x01"
+
+
+class Kind(StrEnum):
+    """What a unit is."""
+
+    HDLC = "hdlc"
+    WRAPPER = "wrapper"
+    TEXT = "iec62056-21"
+    APDU = "apdu"
+    DATA = "data"
+    NOISE = "noise"
+    LINE = "line"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One unit of a protocol.
+
+    Attributes:
+        kind: which protocol.
+        octets: the unit; masked octets are asterisks, and no check sequence fits them.
+        direction: ``tx`` to the meter, ``rx`` from it, empty where a capture does not say.
+        time: seconds since the start, None in a capture without times.
+        masked: octets were hidden when it was recorded.
+        text: of ``line`` and ``note``.
+    """
+
+    kind: Kind
+    octets: bytes = b""
+    direction: Direction = ""
+    time: float | None = None
+    masked: bool = False
+    text: str = ""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One direction: octets that are not yet part of a unit, and beside each whether it was masked."""
+
+    direction: Direction
+    octets: bytearray = field(default_factory=bytearray)
+    hidden: bytearray = field(default_factory=bytearray)
+    time: float | None = None
+    latest: float | None = None
+
+    def add(self, octets: Iterable[int], time: float | None) -> None:
+        self.latest = time
+        if len(self.octets) < 2:
+            # A flag that was left behind begins nothing.
+            self.time = time
+        for octet in octets:
+            self.octets.append(0x2A if octet == _MASKED else octet)
+            self.hidden.append(octet == _MASKED)
+
+    def take(self, count: int, kind: Kind, leave: int = 0) -> Unit:
+        """The first ``count`` octets; the last ``leave`` of them stay in place, too."""
+        taken = Unit(kind, bytes(self.octets[:count]), self.direction, self.time, any(self.hidden[:count]))
+        del self.octets[: count - leave]
+        del self.hidden[: count - leave]
+        self.time = self.latest
+        return taken
+
+
+def split(octets: bytes, kind: Kind | None = None) -> Iterator[Unit]:
+    """The units of a capture that tells neither times nor directions; ``kind`` is guessed from its first octets."""
+    kind = kind or guess(octets)
+    if kind in (Kind.APDU, Kind.DATA):
+        yield Unit(kind, octets)
+        return
+    lane = _Lane("")
+    lane.add(octets, None)
+    yield from _units(lane, kind, True)
+
+
+def guess(octets: bytes) -> Kind:
+    """The protocol that these octets begin with."""
+    if octets[:2] == b"\x00\x01":
+        return Kind.WRAPPER
+    start = octets.find(FLAG)
+    if start >= 0 and octets[start + 1 : start + 2] and octets[start + 1] & 0xF0 == 0xA0:
+        return Kind.HDLC
+    text = from_line(octets[:64])[0]
+    if (
+        text[:1] in b"/\x06\x01\x02\x15"
+        and text[:1]
+        and not (octets[:1] == b"\x01" and len(octets) > 1 < octets[1] < 0x20)
+    ):
+        return Kind.TEXT
+    return Kind.APDU
+
+
+def session(records: Iterable[Record]) -> Iterator[Unit]:
+    """The units of a recorded session, in the order in which they were whole; changes of speed and remarks between."""
+    lanes = {"tx": _Lane("tx"), "rx": _Lane("rx")}
+    speaks: Kind | None = None
+    for record in records:
+        if record.direction == "line":
+            yield from _rest(lanes, speaks)
+            yield Unit(Kind.LINE, time=record.time, text=f"{record.baud} Bd")
+            continue
+        if record.direction == "note":
+            yield Unit(Kind.NOTE, time=record.time, text=record.text)
+            continue
+        here = _spoken(record, speaks)
+        if here is not speaks:
+            yield from _rest(lanes, speaks)
+            speaks = here
+        if record.direction == "tx" and speaks is Kind.TEXT:
+            # What the meter said before is a message of its own.
+            yield from _rest(lanes, speaks)
+        lane = lanes[record.direction]
+        lane.add(record.octets, record.time)
+        # A reader writes whole messages; those of a meter come in pieces.
+        yield from _units(lane, speaks, record.direction == "tx" and speaks is Kind.TEXT)
+    yield from _rest(lanes, speaks)
+
+
+def _spoken(record: Record, before: Kind | None) -> Kind:
+    """Readers decide what is spoken; a meter only where it pushes unasked."""
+    if record.direction == "rx" and before is not None:
+        return before
+    begins = guess(record.data)
+    return before if begins is Kind.APDU and before is not None else Kind.TEXT if begins is Kind.APDU else begins
+
+
+def _rest(lanes: dict[str, _Lane], kind: Kind | None) -> Iterator[Unit]:
+    for lane in lanes.values():
+        if lane.octets:
+            yield from _units(lane, kind or Kind.NOISE, True)
+
+
+def _units(lane: _Lane, kind: Kind, last: bool) -> Iterator[Unit]:
+    """The whole units at the start of a lane; with ``last`` everything in it."""
+    match kind:
+        case Kind.HDLC:
+            yield from _frames(lane, last)
+        case Kind.WRAPPER:
+            yield from _wpdus(lane, last)
+        case _ if last and lane.octets:
+            yield lane.take(len(lane.octets), kind)
+
+
+def _frames(lane: _Lane, last: bool) -> Iterator[Unit]:
+    while lane.octets:
+        start = _next_frame(lane.octets, 0)
+        if start:
+            yield from _noise(lane, start)
+            continue
+        end = 2 + ((lane.octets[1] & 7) << 8 | lane.octets[2]) if len(lane.octets) > 2 else len(lane.octets) + 1
+        if end > len(lane.octets) and not last:
+            return
+        if _SHORTEST <= end <= len(lane.octets) and lane.octets[end - 1] == FLAG:
+            # The closing flag may open the next frame, too.
+            yield lane.take(end, Kind.HDLC, leave=1)
+        else:
+            yield from _noise(lane, _next_frame(lane.octets, 1))
+
+
+def _noise(lane: _Lane, count: int) -> Iterator[Unit]:
+    """Octets outside of frames; flags alone are only an idle line."""
+    noise = lane.take(count, Kind.NOISE)
+    if noise.octets.strip(b"\x7e"):
+        yield noise
+
+
+def _next_frame(octets: bytearray, at: int) -> int:
+    """Where the next frame may begin: a flag that the format field of type 3 follows, or may follow yet."""
+    while (at := octets.find(FLAG, at)) >= 0:
+        if at + 1 == len(octets) or octets[at + 1] & 0xF0 == 0xA0:
+            return at
+        at += 1
+    return len(octets)
+
+
+def _wpdus(lane: _Lane, last: bool) -> Iterator[Unit]:
+    while len(lane.octets) >= HEADER_LENGTH and lane.octets[:2] == _VERSION:
+        end = HEADER_LENGTH + (lane.octets[6] << 8 | lane.octets[7])
+        if end > len(lane.octets):
+            break
+        yield lane.take(end, Kind.WRAPPER)
+    if lane.octets and (last or not _VERSION.startswith(lane.octets[:2])):
+        yield lane.take(len(lane.octets), Kind.NOISE)
