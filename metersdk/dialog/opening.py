@@ -203,7 +203,8 @@ def _open_session(plan: Plan) -> Dialog[Session]:
 
 def _open_planned(plan: Plan) -> Dialog[Session]:
     buffer = ReceiveBuffer()
-    if plan.medium != "line":
+    # Asked for by name, IEC 62056-21 is spoken over a socket, too: a modem or a box with an optical head behind it.
+    if plan.medium != "line" and plan.protocol != "iec62056-21":
         return (yield from _associate(plan, buffer, _identity(plan, None)))
     if plan.protocol == "dlms":
         yield SetLine(plan.baud)
