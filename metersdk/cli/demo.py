@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from metersdk.cli.output import Output, grid, pairs
 from metersdk.cli.profile import table
 from metersdk.effects import State
 from metersdk.meter import Meter, connect
+from metersdk.model.identity import Identity
 from metersdk.model.profile import Profile
 from metersdk.model.reading import Reading
 from metersdk.simulator.server import Simulator
@@ -138,7 +140,7 @@ def demo(out: Output, folder: str, speed: str) -> None:
 
 def _tour(meter: Meter, show: Show) -> Profile:
     show.head("Who is there, and what time does it have")
-    show.during("Identity", lambda: meter.identity, str)
+    show.during("Identity", lambda: meter.identity, _who)
     show.during("Clock", lambda: meter.clock, str)
     show.head("Registers")
     show.during("Object list", lambda: meter.objects, lambda found: f"{len(found)} objects")
@@ -153,6 +155,10 @@ def _tour(meter: Meter, show: Show) -> Profile:
         _chart(home, _IMPORT, "Import, W", "cyan", show)
         _chart(home, _EXPORT, "Export, W", "green", show)
     return home
+
+
+def _who(identity: Identity) -> str:
+    return f"{identity.manufacturer} {identity.model}, serial number {identity.serial_number}"
 
 
 def _size(home: Profile) -> str:
@@ -188,12 +194,7 @@ def _chart(home: Profile, code: str, title: str, style: str, show: Show) -> None
     width = show.out.data.width if show.out.data.is_terminal else 120
     shown, every = chart.thinned(power, min(96, width - 24))
     top = max(*shown, 1.0)
-    labels = []
-    for place in range(len(shown)):
-        stamp = clock.moment(place * every)
-        labels.append(
-            f"{stamp:%H:%M}" if stamp and stamp.minute < every * home.period // 60 and not stamp.hour % 3 else ""
-        )
+    labels = [_hour(clock.moment(place * every), every * home.period) for place in range(len(shown))]
     lines = [Text(f"{title}", style="bold")]
     for row, line in enumerate(chart.bars(shown, _HEIGHT, top, blocks=_unicode())):
         mark = f"{top:6.0f} " if row == 0 else f"{top / 2:6.0f} " if row == _HEIGHT // 2 else " " * 7
@@ -201,6 +202,14 @@ def _chart(home: Profile, code: str, title: str, style: str, show: Show) -> None
     lines.append(Text(" " * 7 + chart.hours(labels, 1), style="dim"))
     show.out.data.print()
     show.show(Group(*lines))
+
+
+def _hour(start: datetime | None, seconds: int) -> str:
+    """``21:00`` where this bar is the one of a third full hour."""
+    if start is None:
+        return ""
+    hour = (start - timedelta(microseconds=1) + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
+    return f"{hour:%H:%M}" if hour - start < timedelta(seconds=seconds) and not hour.hour % 3 else ""
 
 
 def _unicode() -> bool:

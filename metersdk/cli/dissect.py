@@ -220,18 +220,19 @@ class Dissector:
         title = f", title {parts.title.hex()}" if parts.title else ""
         text = f"{_name(security)}, {key}, counter {parts.counter}, suite {content['suite']}{title}"
         yield Layer("ciphering", f"ciphered {parts.tag:02X}", text, content=content)
-        yield from self._apdu(self._deciphered(parts, direction), direction, depth + 1)
-
-    def _deciphered(self, parts: cipher.Protected, direction: str) -> bytes:
         if self._keys is None:
-            raise SecurityError("ciphered", layer="association", hint="give the keys with --key-file")
-        secret = self._keys.ek
+            yield Layer("ciphering", "closed", f"{len(parts.body)} octets; --key-file opens them")
+            return
+        yield from self._apdu(self._deciphered(parts, self._keys, direction), direction, depth + 1)
+
+    def _deciphered(self, parts: cipher.Protected, keys: Keys, direction: str) -> bytes:
+        secret = keys.ek
         if parts.dedicated:
             if self._dedicated is None:
                 raise SecurityError("the dedicated key is not known", layer="association", hint="it is in the AARQ")
             secret = self._dedicated
-        elif parts.control & 0x40 and self._keys.broadcast_key is not None:
-            secret = self._keys.broadcast_key
+        elif parts.control & 0x40 and keys.broadcast_key is not None:
+            secret = keys.broadcast_key
         # Who sent it is not always told: the tag proves which title it was.
         titles = [parts.title] if parts.title else [self._client_title, self._server_title]
         if direction == "rx":
@@ -239,7 +240,7 @@ class Dissector:
         problem: MeterError | None = None
         for title in filter(None, titles):
             try:
-                plain = cipher.unseal(parts.control, parts.counter, title, secret, self._keys.ak, parts.body)
+                plain = cipher.unseal(parts.control, parts.counter, title, secret, keys.ak, parts.body)
             except SecurityError as error:
                 problem = problem or error
                 continue

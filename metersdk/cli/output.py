@@ -188,7 +188,7 @@ def grid(out: Console, heads: Sequence[str], rows: Iterable[Sequence[str]], righ
             justify="right" if number in right else "left",
             style="cyan" if number == 0 else None,
             overflow="fold",
-            no_wrap=number in right or number == 0,
+            no_wrap=number == 0,
         )
     for row in rows:
         table.add_row(*map(Text, row))

@@ -176,7 +176,9 @@ def _head(column: Column) -> str:
 
 def _text(column: Column, row: int) -> str:
     stamp = column.moment(row) if column.is_clock else None
-    return stamp.isoformat(sep=" ", timespec="seconds") if stamp is not None else text_of(column.value(row))
+    if stamp is None:
+        return text_of(column.value(row))
+    return stamp.isoformat(sep=" ", timespec="seconds" if stamp.second else "minutes")
 
 
 def _show(home: Profile, out: Output) -> None:
