@@ -181,6 +181,8 @@ class SendWindow:
 
     def acknowledge(self, receive_number: int) -> int | None:
         """N(R) came: everything before it has arrived. How many frames that is, or None if it names none of ours."""
+        if receive_number == self._first:
+            return 0
         count = (receive_number - self._first) % MODULUS
         if count > self.furthest:
             return None

@@ -93,23 +93,29 @@ class Station(ABC):
 
     def _take(self) -> Frame | None:
         """The next frame for this station that is already in the buffer."""
-        while (frame := take_frame(self._buffer, self.tally)) is not None:
-            if self._is_mine(frame):
+        frame = None
+        # The closing flag of the frame before may lie there alone.
+        while is_incomplete(self._buffer):
+            frame = take_frame(self._buffer, self.tally)
+            if frame is None or self._is_mine(frame):
                 break
+            frame = None
         if self.tally.bad_fcs or self.tally.bad_hcs:
             hint = "align the probe, shade it from light, or try a lower speed"
             self._notes.once("hdlc-checksum", "frames with a wrong HCS or FCS were dropped", layer="frame", hint=hint)
         return frame
 
-    def _next_frame(self, until: float, deadline: float) -> Dialog[Frame | None]:
+    def _next_frame(self, until: float, deadline: float, time: float | None = None) -> Dialog[Frame | None]:
         """The next frame for this station; None at ``until``, or as soon as a frame broke off in its middle.
 
         While a frame is coming in, ``until`` waits for it, but no longer than the inter-octet time-out after its last
-        octet; while anything but flags is coming in, for a moment of silence; and never beyond ``deadline``.
+        octet; while anything but flags is coming in, for a moment of silence; and never beyond ``deadline``. ``time``
+        is what ``Now()`` would answer at this moment, where that is known.
         """
         heard = False
         while (frame := self._take()) is None:
-            now: float = yield Now()
+            now: float = (yield Now()) if time is None else time
+            time = None
             if heard:
                 until = min(max(until, now + _QUIET), deadline)
             begun = is_incomplete(self._buffer)

@@ -140,6 +140,7 @@ class HdlcLink(Station):
         self._out_of_step = 0
         self._progress = 0
         self._on_line = 0.0
+        self._polls: dict[tuple[FrameKind, int], tuple[Frame, bytes]] = {}
 
     # --- dialogs -----------------------------------------------------------------------------------------------------
 
@@ -189,7 +190,7 @@ class HdlcLink(Station):
             self._discard_stale()
         self._out.load(LLC_COMMAND + apdu)
         while self._out.unsent:
-            yield from self._advance(limit)
+            now = yield from self._advance(limit, now)
 
     def receive(self, deadline: float) -> Dialog[bytes]:
         """Receive one whole APDU, without LLC header.
@@ -206,7 +207,7 @@ class HdlcLink(Station):
         now: float = yield Now()
         limit = _Limit(deadline + self._on_line, now)
         while not self._ready:
-            yield from self._advance(limit)
+            now = yield from self._advance(limit, now)
         return self._ready.popleft()
 
     def close(self, deadline: float) -> Dialog[None]:
@@ -232,12 +233,13 @@ class HdlcLink(Station):
 
     # --- one step ----------------------------------------------------------------------------------------------------
 
-    def _advance(self, limit: _Limit) -> Dialog[None]:
-        """One step of the exchange: listen while the meter has the turn; else send what is due, and pass the turn."""
+    def _advance(self, limit: _Limit, now: float) -> Dialog[float]:
+        """One step of the exchange: listen while the meter has the turn; else send what is due, and pass the turn.
+
+        Takes the time it begins at, and returns the time it ends at.
+        """
         if self._turn is Turn.RESPONSE:
-            yield from self._collect(limit)
-            return
-        now: float = yield Now()
+            return (yield from self._collect(limit, now))
         if now >= limit.at:
             raise NoAnswer(
                 "the meter is busy (RNR)" if self._flow is Flow.BUSY else "no answer in time",
@@ -250,7 +252,9 @@ class HdlcLink(Station):
             # for what is missing; to a meter that does not see that by N(R), REJ says it.
             kind = FrameKind.REJ if self._gaps > 1 else FrameKind.RR
             self._silent = False
-            yield from self._transmit([self._frame(kind)])
+            frame, octets = self._supervisory(kind)
+            yield from self._transmit([frame], octets)
+            after: float = yield Now()
         else:
             self._out.rewind()
             known = self._out.furthest
@@ -262,24 +266,24 @@ class HdlcLink(Station):
                     for index, (number, piece, segmented) in enumerate(window)
                 ]
             )
+            after = yield Now()
             if self._out.furthest > known:
                 # Slow is the line here, not the meter. What is sent again is on the meter's account.
-                after: float = yield Now()
                 self._on_line += after - now
                 limit.at += after - now
+        return after
 
-    def _collect(self, limit: _Limit) -> Dialog[None]:
+    def _collect(self, limit: _Limit, now: float) -> Dialog[float]:
         """Take in what the meter says until it gives the turn back (F=1), or falls silent."""
         timeout = self.settings.response_timeout
         before = self._progress
         self._gap = False
         final = False
-        now: float = yield Now()
         until = now + timeout
-        while (frame := (yield from self._next_frame(min(until, limit.at), limit.at))) is not None:
+        while (frame := (yield from self._next_frame(min(until, limit.at), limit.at, now))) is not None:
+            now = yield Now()
             if not self._take_in(frame):
                 continue
-            now = yield Now()
             until = now + timeout
             final = frame.final
             if self._progress != before:
@@ -290,9 +294,12 @@ class HdlcLink(Station):
                     break
                 until = now + min(_FIRST_PAUSE * 2 ** min(self._idle, 8), _LONGEST_PAUSE)
                 self._idle += 1
+        else:
+            now = yield Now()
         self._turn = follow(TURNS, self._turn, TurnEvent.FINAL if final else TurnEvent.SILENCE)
         self._silent = not final
         self._gaps = self._gaps + 1 if self._gap and self._progress == before else 0
+        return now
 
     def _take_in(self, frame: Frame) -> bool:
         """Act on one frame; whether it belongs to the exchange, so that its F bit counts."""
@@ -371,8 +378,17 @@ class HdlcLink(Station):
         control = control_octet(kind, poll=poll, receive=self._in.expected, send=send)
         return Frame(self._server, self._client, control, information, segmented)
 
-    def _transmit(self, frames: list[Frame]) -> Dialog[None]:
-        yield Send(b"".join(frame.encode() for frame in frames))
+    def _supervisory(self, kind: FrameKind) -> tuple[Frame, bytes]:
+        """RR or REJ with the present N(R), and its octets. There are sixteen, and a long read sends them in turn."""
+        key = kind, self._in.expected
+        if key not in self._polls:
+            frame = self._frame(kind)
+            self._polls[key] = frame, frame.encode()
+        return self._polls[key]
+
+    def _transmit(self, frames: list[Frame], octets: bytes = b"") -> Dialog[None]:
+        """Send commands, the last of which polls; ``octets`` are their encoding where it is known."""
+        yield Send(octets or b"".join(frame.encode() for frame in frames))
         self._echo = deque(frames)
         if self.mode is Mode.CONNECTED:
             self._turn = follow(TURNS, self._turn, TurnEvent.POLL)

@@ -265,6 +265,8 @@ def resync(buffer: ReceiveBuffer) -> None:
 
 def _address_end(octets: bytes | bytearray, at: int, have: int) -> int:
     """Offset behind the address of 1, 2 or 4 octets at ``at``; 0 if it is none, -1 if its end is not there yet."""
+    if at < have and octets[at] & 1:
+        return at + 1
     for size in (1, 2, 3, 4):
         if at + size > have:
             return -1
