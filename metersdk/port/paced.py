@@ -19,6 +19,9 @@ from metersdk.port.way import EPSILON, INFINITE, Way
 # Seconds the handling of an event may lag behind its time and still count as that time: what the scheduler of a busy
 # computer makes. Beyond it the meter itself was slow.
 _LAG = 0.25
+# Seconds between two tries to hand on what found no room, and after which it is lost: nobody reads it.
+_RETRY = 0.002
+_UNREAD = 1.0
 
 
 class Wire(Protocol):
@@ -36,8 +39,8 @@ class Wire(Protocol):
             PortClosed: the client is gone for good.
         """
 
-    def write(self, data: bytes) -> None:
-        """Octets for the client, which are lost where nobody takes them.
+    def write(self, data: bytes) -> int:
+        """Octets for the client; how many of them found room.
 
         Raises:
             PortClosed: the client is gone for good.
@@ -70,6 +73,8 @@ class LinePort:
         self._echo = Way(model, model.latency)
         self._clock = time.monotonic()
         self._noise_at = self._clock + self._faults.noise_gap()
+        self._left = b""
+        self._left_until = INFINITE
         self._closed = False
 
     async def send(self, data: bytes) -> None:
@@ -138,6 +143,8 @@ class LinePort:
                 self._clock = max(self._clock, deadline)
                 return b""
             due = min(self._to_client.next_time(), self._echo.next_time(), self._noise_at, deadline, heard)
+            if self._left:
+                due = min(due, wall + _RETRY)
             await _readable(self._wire.fileno(), due - wall)
 
     def _take_in(self, wall: float) -> None:
@@ -158,8 +165,15 @@ class LinePort:
         while self._noise_at <= wall:
             data += self._faults.noise_octet()
             self._noise_at += self._faults.noise_gap()
-        if data:
-            self._wire.write(data)
+        data = self._left + data
+        if not data:
+            return
+        taken = self._wire.write(data)
+        if taken or not self._left:
+            self._left_until = wall + _UNREAD
+        # A line does not wait for a receiver that reads too slowly. Without one, there is time.
+        waits = self.model.baud is None and wall < self._left_until
+        self._left = data[taken:] if waits else b""
 
 
 async def _readable(fd: int, timeout: float) -> None:

@@ -60,12 +60,12 @@ class PtyWire:
                 news.append(packet)
         return news
 
-    def write(self, data: bytes) -> None:
-        """Octets for the client; those that find no room are lost, as with a receiver nobody reads."""
+    def write(self, data: bytes) -> int:
+        """Octets for the client; how many found room: none for long where nobody has the device open."""
         try:
-            os.write(self._master, data)
+            return os.write(self._master, data)
         except BlockingIOError:
-            pass
+            return 0
         except OSError as error:
             raise self._gone() from error
 

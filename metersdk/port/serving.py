@@ -82,11 +82,12 @@ class SocketWire:
             raise blocking.connection_lost(self.name)
         return data
 
-    def write(self, data: bytes) -> None:
-        """To the network. A client that lets its window fill up is hung up on: a line cannot wait."""
+    def write(self, data: bytes) -> int:
+        """To the network; how many octets it took."""
         try:
-            while data:
-                data = data[self._socket.send(data) :]
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
         except OSError as error:
             raise blocking.connection_lost(self.name, error) from error
 
@@ -130,9 +131,12 @@ class Rfc2217Wire:
             news.append(self._line.to_line(bytes(octets)))
         return news
 
-    def write(self, data: bytes) -> None:
-        """Octets from the line to the client, as its UART would hand them on."""
-        self._wire.write(b"".join(self._manager.escape(self._line.from_line(data))))
+    def write(self, data: bytes) -> int:
+        """Octets from the line to the client, as its UART would hand them on: all of them, or the client is lost."""
+        escaped = b"".join(self._manager.escape(self._line.from_line(data)))
+        if self._wire.write(escaped) < len(escaped):
+            raise PortClosed(f"{self.name}: the client does not read", layer="port")
+        return len(data)
 
     def close(self) -> None:
         """Close the connection."""
