@@ -30,6 +30,8 @@ from metersdk.model.quirks import Quirks
 CLASS = 7
 _BUFFER, _CAPTURE_OBJECTS, _CAPTURE_PERIOD, _SORT_METHOD, _SORT_OBJECT, _IN_USE = range(2, 8)
 _QUIRKS = Quirks()
+# Blocks of a whole profile are decoded when they are one part in so many of what was decoded before.
+_PATIENCE = 16
 # Values of registers, and where their scaler and unit stand (Blue Book, classes 3, 4 and 5).
 _SCALER_UNIT = {(3, 2): 3, (4, 2): 3, (5, 2): 4, (5, 3): 4}
 # The ends of an open range: every meter can represent them, and no row lies beyond.
@@ -121,7 +123,7 @@ def read_profile(
         pieces.append(piece)
         return ()
 
-    yield from _read(ex, obis, start, stop, entries, columns, quirks, keep)
+    yield from _read(ex, obis, start, stop, entries, columns, quirks, keep, patient=True)
     return Profile.concat(pieces)
 
 
@@ -148,6 +150,8 @@ def _read(
     columns: Sequence[Obis | str] | None,
     quirks: Quirks,
     take: Callable[[Profile], Iterable[Effect]],
+    *,
+    patient: bool = False,
 ) -> Dialog[None]:
     if entries is not None and (start is not None or stop is not None):
         raise LocalProtocolError("give a time span or entries, not both", layer="data")
@@ -155,7 +159,7 @@ def _read(
     wanted = _wanted(generic, columns)
     plans = list(_plans(ex, generic, wanted, start, stop, entries, quirks))
     for plan in plans:
-        reader = _Reader(generic, plan, wanted, quirks, take)
+        reader = _Reader(generic, plan, wanted, quirks, take, patient)
         try:
             yield from dlms.stream(ex, CLASS, generic.obis.octets, _BUFFER, plan.selection, reader.feed)
         except (DataAccessError, ExceptionResponse) as refusal:
@@ -174,7 +178,11 @@ def _is_about_selection(refusal: DataAccessError | ExceptionResponse) -> bool:
 
 
 class _Reader:
-    """Decodes the blocks of a buffer and hands out its pieces, cut to what is wanted."""
+    """Decodes the blocks of a buffer and hands out its pieces, cut to what is wanted.
+
+    If ``patient``, blocks are kept until they are a good part of what was read before: decoding many at once costs
+    little more than decoding one, and nobody waits for the rows.
+    """
 
     def __init__(
         self,
@@ -183,6 +191,7 @@ class _Reader:
         wanted: tuple[int, ...],
         quirks: Quirks,
         take: Callable[[Profile], Iterable[Effect]],
+        patient: bool,
     ) -> None:
         self.fed = False
         self._decoder = ProfileDecoder(generic.head(plan.columns), quirks=quirks)
@@ -191,12 +200,26 @@ class _Reader:
         self._cut = plan.cut() if plan.cut else None
         self._total = generic.in_use if plan.selection is None else None
         self._take = take
+        self._patient = patient
+        self._kept: list[bytes] = []
+        self._waiting = 0
+        self._octets = 0
         self._notes = [Finding("profile-selection", plan.tolerated, "data")] if plan.tolerated else []
 
     def feed(self, raw: bytes) -> Iterator[Effect]:
         if not self.fed:
             self.fed = True
             yield from map(Emit, self._notes)
+        self._kept.append(raw)
+        self._waiting += len(raw)
+        if not self._patient or self._waiting * _PATIENCE >= self._octets:
+            yield from self._decode()
+
+    def _decode(self) -> Iterator[Effect]:
+        raw = b"".join(self._kept)
+        self._kept.clear()
+        self._octets += self._waiting
+        self._waiting = 0
         piece = self._decoder.feed(raw)
         if len(piece):
             cut = self._fitted(piece)
@@ -206,6 +229,8 @@ class _Reader:
             yield Emit(Progress(self._decoder.rows, self._total if total is None else total, "rows"))
 
     def finish(self) -> Iterator[Effect]:
+        if self._kept:
+            yield from self._decode()
         last = self._decoder.finish()
         cut = self._fitted(last)
         findings = (*self._notes, *last.findings)
