@@ -181,7 +181,7 @@ def sign_on(settings: SignOn, buffer: ReceiveBuffer | None = None) -> Dialog[Sig
         layer="line",
         state="acknowledged",
         retryable=True,
-        hint="try parity=hardware, or another moment to switch (timing.switch_margin)",
+        hint="try ?format=7E1, or another moment to switch (timing.switch_margin)",
     )
 
 

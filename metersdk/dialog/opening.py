@@ -11,6 +11,7 @@ from metersdk.apdu.cipher import Keys, Secret, Security
 from metersdk.dialog.association import Association, AssociationSettings, Link
 from metersdk.dialog.iec62056_21 import SignedOn, SignOn, fall_back, hand_over, sign_on
 from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
+from metersdk.dialog.optical import OpticalTiming
 from metersdk.dialog.readout import ListeningSource, ReadoutSession, SignedOnSource
 from metersdk.dialog.session import DlmsSession, Session
 from metersdk.dialog.timing import Timing, within
@@ -102,6 +103,7 @@ class Plan:
                 reserved_bauds=quirks.reserved_bauds,
                 parity="hardware" if hardware_parity else "software",
                 checksum=quirks.block_check,
+                timing=_optical(timing),
             ),
             hdlc=HdlcSettings(
                 physical=_number(told, "physical", None),
@@ -139,6 +141,18 @@ class Plan:
         """What a trace must not show."""
         password = self.association.password
         return () if password is None else (Secret(password),)
+
+
+def _optical(timing: Timing) -> OpticalTiming:
+    optical = OpticalTiming(latency=timing.latency)
+    if timing.switch_margin is None:
+        return optical
+    first = timing.switch_margin
+    return replace(
+        optical,
+        switch_margin=(first, optical.switch_margin[1]),
+        switch_margin_fast=(first, optical.switch_margin_fast[1]),
+    )
 
 
 def _one_of(value: object, known: tuple[str, ...], what: str) -> Any:

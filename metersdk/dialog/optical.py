@@ -84,7 +84,7 @@ class ParityTally:
     def findings(self) -> list[Finding]:
         form = line_format(self.octets, self.odd, self.high)
         if form not in ("7E1", ""):
-            hint = "the gateway or the meter does not use parity: parity=hardware leaves the octets as they are"
+            hint = "the gateway or the meter does not use parity: ?format=7E1 leaves the octets as they are"
             return [Finding("line-format", f"the octets look like {form}, not 7E1", "line", -1, hint)]
         found = [Finding("parity", f"wrong parity of octet {at}", "line", at) for at in self.places]
         if self.odd > len(found):

@@ -22,14 +22,21 @@ class Timing:
         response: one answer may take that long in all, repeats included; the time its octets need on the line comes
             on top. Radios and optical heads need 1 s and more.
         total: one call may take that long in all; None: as long as the meter makes progress.
+        latency: round trip to the line of a sign-on: of a gateway, a modem, a radio.
+        switch_margin: from the end of the acknowledgement of a sign-on to the change of speed, at the first try; None
+            is 60 ms. A meter answers after 200 ms at the earliest (IEC 62056-21 6.4), so it must be less than that.
     """
 
     response: float = 5.0
     total: float | None = None
+    latency: float = 0.0
+    switch_margin: float | None = None
 
     def __post_init__(self) -> None:
         if self.response <= 0 or (self.total is not None and self.total <= 0):
             raise LocalProtocolError("a time to wait is more than 0 seconds")
+        if self.latency < 0 or (self.switch_margin is not None and self.switch_margin < 0):
+            raise LocalProtocolError("a latency and a margin are 0 seconds or more")
 
 
 def within(dialog: Dialog[T], seconds: float | None) -> Dialog[T]:
