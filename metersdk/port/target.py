@@ -107,6 +107,8 @@ def parse_address(target: str | Address) -> Address:
     text = target.strip()
     if not text:
         raise LocalProtocolError("the target is empty", hint="for example /dev/ttyUSB0 or tcp://192.0.2.1:4059")
+    if "\0" in unquote(text):
+        raise LocalProtocolError("a target holds no NUL")
     if "://" not in text:
         return _device(text)
     scheme, _, rest = text.partition("://")
@@ -153,6 +155,11 @@ def _host(text: str, body: str, scheme: str) -> tuple[str, int]:
         raise LocalProtocolError(f"{text}: nothing but host:port and ?keys may follow {scheme}://")
     if parts.username is not None or parts.password is not None:
         raise LocalProtocolError("a target takes no user or password", hint="give the password to connect()")
+    try:
+        # As the resolver will: labels of 1 to 63 octets.
+        host.encode("idna")
+    except UnicodeError:
+        raise LocalProtocolError(f"{text}: {host!r} is no host name", hint="write host:port") from None
     if not host and scheme != "listen":
         raise LocalProtocolError(f"{text}: the host is missing", hint=f"write {scheme}://host:port")
     if port is None:

@@ -296,6 +296,8 @@ def read_trace(path: str | os.PathLike[str]) -> Iterator[Record]:
             yield from _records(name, file)
     except UnicodeDecodeError as error:
         raise LocalProtocolError(f"{name}: not a trace", layer="port", offset=error.start) from None
+    except ValueError as error:
+        raise PortNotFound(f"{name!r} is no file name: {error}", layer="port") from None
     except OSError as error:
         raise _file_error(name, error) from error
 

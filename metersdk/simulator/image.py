@@ -40,7 +40,7 @@ class Image(ImageSpec):
             else:
                 text = Path(name).read_text("utf-8")
             return cls.parse(text)
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             hint = f"built-in images: {', '.join(BUILT_IN)}"
             raise LocalProtocolError(f"the image {name} cannot be read: {error}", layer="port", hint=hint) from error
 

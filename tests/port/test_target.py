@@ -108,3 +108,18 @@ def test_who_opens_what_ports_do_not_know() -> None:
     assert open_port("sim://demo", openers={"sim": silence}).name == "sim://demo"
     with pytest.raises(LocalProtocolError, match="nobody here opens"):
         open_port("sim://demo")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["tcp://" + "a" * 64 + ":1", "tcp://a..b:1", "udp://..", "rfc2217://a..b:1", "listen://a..b:1"],
+)
+def test_a_host_that_no_resolver_takes(target: str) -> None:
+    with pytest.raises(LocalProtocolError, match="no host name"):
+        parse_address(target)
+
+
+@pytest.mark.parametrize("target", ["/dev/tty\0", "trace://a%00b", "sim://a\0", "tcp://a%00b:1"])
+def test_a_nul_in_a_target(target: str) -> None:
+    with pytest.raises(LocalProtocolError, match="NUL"):
+        parse_address(target)

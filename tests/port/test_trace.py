@@ -185,6 +185,11 @@ def test_what_is_no_trace_is_told(tmp_path: Path, text: str) -> None:
         assert list(read_trace(path)) == []
 
 
+def test_a_name_that_no_file_can_have() -> None:
+    with pytest.raises(PortNotFound):
+        list(read_trace("a\0b"))
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(PortNotFound):
         ReplayPort(tmp_path / "none")
