@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 import metersdk
 from metersdk import Keys, Profile, Timing, Unit
 from metersdk.apdu import xdlms
-from metersdk.errors import AssociationRefused, AuthenticationFailed, DataAccessError, SecurityError
+from metersdk.errors import ActionError, AssociationRefused, AuthenticationFailed, DataAccessError, SecurityError
 
 pytestmark = pytest.mark.interop
 
@@ -283,3 +283,47 @@ def test_asyncio_over_a_pseudo_terminal(pydlms_meter: Target, assert_rows: Check
             return await meter.get_profile()
 
     assert_rows(asyncio.run(read(pydlms_meter("--pty", "--auth", "LLS", "--rows", "200"))), 0, 199)
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_counter_that_nobody_kept_is_asked_for(pydlms_meter: Target, framing: str) -> None:
+    """The public client reads it first; then the same keys go on rising by themselves."""
+    target = pydlms_meter(*FRAMINGS[framing], *CIPHERED, "--ic", "5000", fresh=True)
+    for _ in range(2):
+        unknown = Keys(encryption=EK, authentication=AK, invocation_counter=None)
+        with metersdk.connect(target, client=1, keys=unknown) as meter:
+            assert meter.get(3, "1.0.1.8.0.255", 2) == 12345678
+
+
+@pytest.mark.parametrize("kind", ["plain", "ciphered"])
+def test_methods_and_the_clock(pydlms_meter: Target, kind: str) -> None:
+    target = pydlms_meter("--hdlc", *CIPHERED, fresh=True)
+    own = Keys(encryption=EK, authentication=AK, invocation_counter=1)
+    told: dict[str, Any] = {"client": 1, "keys": own} if kind == "ciphered" else {}
+    with metersdk.connect(target, **told) as meter:
+        # remote_disconnect (class 70 method 1) opens the output.
+        assert meter.get(70, "0.0.96.3.10.255", 2) is True
+        assert meter.action(70, "0.0.96.3.10.255", 1, metersdk.Data(metersdk.Tag.INTEGER, 0)) is None
+        assert meter.get(70, "0.0.96.3.10.255", 2) is False
+        with pytest.raises(ActionError) as unknown:
+            meter.action(70, "0.0.96.3.11.255", 1, metersdk.Data(metersdk.Tag.INTEGER, 0))
+        assert unknown.value.exit_code == 7
+
+        moment = datetime(2026, 7, 31, 12, 34, 56, tzinfo=timezone(timedelta(hours=2)))
+        meter.set_clock(moment)
+        assert meter.clock.to_datetime() == moment
+        assert meter.clock.deviation == -120
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_columns_are_selected_by_the_meter(pydlms_meter: Target, framing: str, assert_rows: Check) -> None:
+    with metersdk.connect(pydlms_meter(*FRAMINGS[framing], "--auth", "LLS", *ROWS)) as meter:
+        by_range = meter.get_profile(start=T0 + 10 * STEP, stop=T0 + 29 * STEP, columns=["1.0.3.8.0.255"])
+        by_entry = meter.get_profile(entries=(11, 30), columns=["1.0.3.8.0.255"])
+        assert by_range == by_entry
+        assert not by_range.findings
+        assert [str(column.obis) for column in by_range.columns] == ["0.0.1.0.0.255", "1.0.3.8.0.255"]
+        assert list(by_range.columns[1].raw) == [3000 + i for i in range(10, 30)]
+        assert list(by_range.times) == [int((T0 + i * STEP).timestamp() * 1000) for i in range(10, 30)]
+        for entries, first, last in (((1, 1), 0, 0), ((1000, 0), 999, 999), ((999, 5000), 998, 999), ((2000, 0), 1, 0)):
+            assert_rows(meter.get_profile(entries=entries), first, last)
