@@ -78,6 +78,95 @@ size_t msdk_scan_c1218(const uint8_t *data, size_t size, size_t *at, uint64_t *o
                        uint8_t *reason, size_t room);
 
 
+/* ---- A-XDR ------------------------------------------------------------------------------------------------------ */
+
+/* Containers inside each other that are read; what nests deeper is refused as MSDK_AXDR_BAD. */
+#define MSDK_AXDR_DEPTH 32
+
+/* Kinds of columns: the C type of a value; metersdk.fast.axdr_layout.Kind. */
+#define MSDK_AXDR_SKIP 0    /* checked, not stored */
+#define MSDK_AXDR_EMPTY 1   /* no values, only `valid` */
+#define MSDK_AXDR_I8 2
+#define MSDK_AXDR_U8 3
+#define MSDK_AXDR_I16 4
+#define MSDK_AXDR_U16 5
+#define MSDK_AXDR_I32 6
+#define MSDK_AXDR_U32 7
+#define MSDK_AXDR_I64 8
+#define MSDK_AXDR_U64 9
+#define MSDK_AXDR_F32 10
+#define MSDK_AXDR_F64 11
+#define MSDK_AXDR_CLOCK 12  /* int64 milliseconds UTC, with deviation and status */
+#define MSDK_AXDR_OCTETS 13 /* uint64 offset of the contents in data, with lengths in octets */
+#define MSDK_AXDR_BITS 14   /* the same, lengths in bits */
+#define MSDK_AXDR_OBJECT 15 /* the same for whole encoded values */
+
+/* Why reading stopped; metersdk.fast.axdr_layout.Status. */
+#define MSDK_AXDR_END 0
+#define MSDK_AXDR_MORE 1  /* the octets end inside a row or value */
+#define MSDK_AXDR_FULL 2  /* no room */
+#define MSDK_AXDR_KIND 3  /* a cell's type is not in `accepts` of its column */
+#define MSDK_AXDR_SHAPE 4 /* a structure with another number of cells */
+#define MSDK_AXDR_OTHER 5 /* no structure */
+#define MSDK_AXDR_BAD 6   /* no A-XDR */
+
+/* One column. Slot 0 of its buffers is the row before the first, row n is slot n + 1; all have capacity + 1 slots.
+ *   accepts    set of tags it can hold, bit n for tag n, bit 63 for dont-care
+ *   values     of the type of `kind`, aligned for it; none for SKIP and EMPTY
+ *   lengths    for OCTETS, BITS and OBJECT
+ *   deviation, status   for CLOCK
+ *   valid      0 no value, 1 value present, 2 filled for null-data; none for SKIP
+ *   tags       in and out: the set of tags met
+ *   base       in and out: tag of the last absolute value, for deltas
+ *   flags      in and out: 1 undefined clock, 2 clock without deviation, 4 delta without base or out of range
+ *   begin length tag    scratch */
+typedef struct {
+    uint64_t accepts;
+    uint64_t tags;
+    uint8_t *values;
+    uint32_t *lengths;
+    int16_t *deviation;
+    uint8_t *valid;
+    uint8_t *status;
+    size_t begin;
+    uint32_t length;
+    uint32_t kind;
+    uint32_t base;
+    uint32_t flags;
+    uint8_t tag;
+} msdk_axdr_column;
+
+/* A table to fill.
+ *   layout     tags of the cells of a compact-array's rows, column_count of them; NULL: rows are tagged structures
+ *   count      in and out: rows filled
+ *   position   out: the first octet that belongs to no row filled
+ *   error_offset, error_column   out: where a KIND, SHAPE, OTHER or BAD was met; else -1 */
+typedef struct {
+    msdk_axdr_column *columns;
+    size_t column_count;
+    const uint8_t *layout;
+    size_t capacity;
+    size_t count;
+    size_t position;
+    int64_t error_offset;
+    int64_t error_column;
+    int64_t period_ms;
+    int deviation_sign;
+    int local_deviation;
+    int null_repeats;
+} msdk_axdr_rows;
+
+/* Read the rows in data[start..end) into rows, as far as they go. Returns one of the above; never MSDK_AXDR_END with
+ * octets left. A row that is not whole leaves marks in its slot, but is not counted. start <= end. */
+int msdk_axdr_rows_read(const uint8_t *data, size_t start, size_t end, msdk_axdr_rows *rows);
+
+/* Every value in data[*at..size), in order, containers before their elements, into columns of `room` rows: its tag, how
+ * many containers are open around it, where its contents begin, and its length (elements, bits, octets). A compact-array
+ * is one value whose contents begin with its type description. *at moves behind the last whole value, *count is the
+ * values written, *error where a BAD was met. Returns END, MORE, FULL or BAD. */
+int msdk_axdr_tokens(const uint8_t *data, size_t size, size_t *at, size_t room, uint8_t *tag, uint8_t *depth,
+                     uint64_t *offset, uint32_t *length, size_t *count, size_t *error);
+
 /* cdef end */
 
 #ifdef __cplusplus
