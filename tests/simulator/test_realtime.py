@@ -91,7 +91,7 @@ def test_mode_e_profile_and_back_to_the_sign_on() -> None:
 
 def test_mode_e_acknowledgement_repeated_at_the_new_speed() -> None:
     with simulated("pty?echo_ack=after&max_info=128&window=1") as meter, metersdk.connect(meter.target) as client:
-        assert len(client.get_profile("1.0.99.1.0.255", entries=(1, 20))) == 20
+        assert len(client.get_profile("1.0.99.1.0.255", entries=(1, 6))) == 6
 
 
 def test_hdlc_at_once() -> None:
@@ -147,22 +147,28 @@ def test_flipped_bits_are_repeated_until_right() -> None:
         assert [data_set.address for data_set in readout.data_sets] == list(SHORT)
 
 
-def test_lost_acknowledgement_falls_back_to_300() -> None:
-    with simulated("pty?mode=C", ["lost-ack=1"]) as meter, metersdk.connect(meter.target) as client:
-        assert codes(client) == list(SHORT)
-        assert client.findings
+def test_slow_recoveries() -> None:
+    """Each takes seconds at 300 Bd, so all are read at once."""
 
+    async def read(target: str) -> list[str]:
+        async with await metersdk.aconnect(target) as client:
+            return [data_set.address for data_set in (await client.readout()).data_sets]
 
-def test_asleep_until_woken_up() -> None:
-    with simulated("pty?mode=C&sleep=1") as meter, metersdk.connect(f"{meter.target}?wake_up=1") as client:
-        assert codes(client) == list(SHORT)
+    async def all_of_them(*targets: str) -> list[list[str]]:
+        return await asyncio.gather(*map(read, targets))
 
-
-def test_meter_at_another_speed_than_agreed() -> None:
-    with simulated("pty?mode=C", ["wrong-baud"]) as meter, metersdk.connect(meter.target) as client:
-        assert codes(client) == list(SHORT)
-        # Mode C with the speed refused: it goes on at 300 Bd.
-        assert meter.states.count("acknowledged") > 1
+    with (
+        simulated("pty?mode=C", ["lost-ack=1"]) as deaf,
+        simulated("pty?mode=C", ["sleep"]) as asleep,
+        simulated("pty?mode=C", ["wrong-baud"]) as mistuned,
+    ):
+        read_out = asyncio.run(all_of_them(deaf.target, f"{asleep.target}?wake_up=1", mistuned.target))
+        assert read_out == [list(SHORT)] * 3
+        # It went on at 300 Bd by itself, and was followed.
+        assert deaf.states == ["requested"]
+        assert asleep.states == ["requested", "acknowledged"]
+        # Signed on anew, until the speed was left at 300 Bd.
+        assert mistuned.states == ["requested", "acknowledged"] * 3
 
 
 def test_client_at_another_speed_hears_and_is_heard_as_noise() -> None:
