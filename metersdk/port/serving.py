@@ -276,6 +276,29 @@ async def accepted(server: socket.socket, name: str) -> tuple[socket.socket, str
     return sock, f"{name} from {peer[0]}:{peer[1]}"
 
 
+async def dialled(host: str, port: int, name: str) -> socket.socket:
+    """A connection to a client that listens.
+
+    Raises:
+        PortError: nobody does.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        family, kind, protocol, _, where = (await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setblocking(False)
+        try:
+            async with asyncio.timeout(blocking.CONNECT_TIMEOUT):
+                await loop.sock_connect(sock, where)
+            blocking.prompt(sock)
+        except BaseException:
+            sock.close()
+            raise
+    except OSError as error:
+        raise blocking.connection_error(name, error) from error
+    return sock
+
+
 async def received(sock: socket.socket) -> tuple[bytes, tuple[object, ...]]:
     """The next datagram, and who sent it."""
     while True:

@@ -14,14 +14,16 @@ from metersdk.port.target import Address, parse_address
 from metersdk.simulator.device import MeterDevice
 from metersdk.simulator.station import Speech, StationSettings, optical_meter
 
-Kind = Literal["pty", "tcp", "udp", "rfc2217"]
+Kind = Literal["pty", "tcp", "udp", "rfc2217", "dial"]
 Mode = Literal["A", "B", "C", "D", "E"]
 
 _MODES = ("A", "B", "C", "D", "E")
 # The \\W sequence that offers HDLC, annex E.
 _HDLC = "\\2"
 _ECHOES = ("none", "before", "after")
-_HINT = "pty, tcp://127.0.0.1:4059?framing=wrapper|hdlc, udp://127.0.0.1:4059, rfc2217://127.0.0.1:2217"
+_HINT = (
+    "pty, tcp://127.0.0.1:4059?framing=wrapper|hdlc, udp://127.0.0.1:4059, rfc2217://127.0.0.1:2217, dial://HOST:4059"
+)
 _KEYS = (
     *("speech", "framing", "baud", "mode", "identification", "address", "reaction", "sleep", "echo_ack", "block_size"),
     *("push_period", "inactivity", "max_info", "window", "physical"),
@@ -33,7 +35,7 @@ class Listening:
     """One place where a meter listens.
 
     Attributes:
-        kind: kind of port; host and port say where, port 0 takes a free one.
+        kind: kind of port; host and port say where, port 0 takes a free one. ``dial`` calls a client there.
         speech: ``optical`` begins with a sign-on and hands over to HDLC in mode E; the others speak at once.
         baud: speed of HDLC at once; in modes B to E the speed to change to, in mode D the one it pushes at.
         mode: mode of IEC 62056-21 the meter shall have, whatever its image says.
@@ -64,9 +66,10 @@ class Listening:
     def target(self, settings: StationSettings, path: str, port: int) -> str:
         """What a client takes to reach the meter."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        where = path if self.kind == "pty" else f"{self.kind}://{host}:{port}"
+        scheme = "listen" if self.kind == "dial" else self.kind
+        where = path if self.kind == "pty" else f"{scheme}://{host}:{port}"
         keys = []
-        if self.kind == "tcp" and self.speech in ("hdlc", "wrapper"):
+        if self.kind in ("tcp", "dial") and self.speech in ("hdlc", "wrapper"):
             keys.append(f"framing={self.speech}")
         elif self.speech == "hdlc":
             keys += ["protocol=dlms", f"baud={settings.baud}"]
@@ -100,7 +103,7 @@ def parse_listening(text: str) -> Listening:
     """
     where, _, query = text.strip().partition("?")
     kind, host, port = _place(where)
-    default: Speech = "wrapper" if kind == "tcp" else "datagram" if kind == "udp" else "optical"
+    default: Speech = "wrapper" if kind in ("tcp", "dial") else "datagram" if kind == "udp" else "optical"
     values: dict[str, Any] = {}
     optical: dict[str, Any] = {}
     hdlc: dict[str, Any] = {}
@@ -142,6 +145,7 @@ _SPEECHES: dict[str, tuple[str, ...]] = {
     "pty": ("optical", "hdlc"),
     "rfc2217": ("optical", "hdlc"),
     "tcp": ("wrapper", "hdlc", "optical"),
+    "dial": ("wrapper", "hdlc"),
 }
 
 
@@ -149,11 +153,14 @@ def _place(where: str) -> tuple[Kind, str, int]:
     if where in ("pty", "pty://"):
         return "pty", "", 0
     scheme, there, rest = where.partition("://")
-    if not there or scheme not in ("tcp", "udp", "rfc2217"):
+    if not there or scheme not in ("tcp", "udp", "rfc2217", "dial"):
         raise LocalProtocolError(f"{where!r} is no place to listen at", hint=_HINT)
     # Port 0 is a free one, which no target is: it is read apart.
     free = rest.endswith(":0")
-    address: Address = parse_address(f"{scheme}://{rest.removesuffix('0') + '1' if free else rest}")
+    if scheme == "dial" and free:
+        raise LocalProtocolError(f"{where!r}: there is no port 0 to call", hint=_HINT)
+    known = "tcp" if scheme == "dial" else scheme
+    address: Address = parse_address(f"{known}://{rest.removesuffix('0') + '1' if free else rest}")
     return cast(Kind, scheme), address.host, 0 if free else address.port
 
 

@@ -34,6 +34,8 @@ _INITIAL_BAUD = 300
 # Seconds of silence after which a client of a UDP port is forgotten, and its association with it.
 _FORGOTTEN = 300.0
 _UDP_CLIENTS = 10_000
+# Seconds before a meter that dials in calls again.
+_REDIAL = 0.5
 # Seconds before the next client is taken when one could not be.
 _BREATH = 0.05
 
@@ -52,7 +54,8 @@ class Simulator:
     Args:
         images: a meter, by the name or file of its image or as an ``Image``; or several of them.
         listen: where each of them listens. ``pty`` is a serial device, ``tcp://127.0.0.1:0?framing=wrapper|hdlc``,
-            ``udp://127.0.0.1:0``, ``rfc2217://127.0.0.1:0``; port 0 takes a free one. Keys: ``speech=optical|hdlc``,
+            ``udp://127.0.0.1:0``, ``rfc2217://127.0.0.1:0``; port 0 takes a free one. ``dial://127.0.0.1:4059`` calls a
+            client that listens there, until it does. Keys: ``speech=optical|hdlc``,
             ``mode=A..E``, ``identification``, ``baud``, ``address``, ``sleep=1``, ``echo_ack=before|after``,
             ``block_size``, ``push_period``, ``reaction``, ``inactivity``, ``max_info``, ``window``, ``physical``.
         faults: what is wrong with the meters and the lines to them.
@@ -125,10 +128,12 @@ class Simulator:
             Exception: a defect that ended a meter meanwhile; the others went on.
         """
         atexit.unregister(self.close)
-        if self._thread.is_alive():
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._stopped.set)
-            self._thread.join()
+        # The loop is closed by then, or about to be: a second call.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stopped.set)
+        if threading.current_thread() is self._thread:
+            return
+        self._thread.join()
         defect, self._defect = self._defect, None
         if defect is not None:
             raise defect
@@ -157,6 +162,11 @@ class Simulator:
             self._closers.append(pty.close)
             self.targets.append(place.target(settings, pty.path, 0))
             self._openings.append(lambda: self._meter(device, settings, self._line(pty, settings)))
+            return
+        if place.kind == "dial":
+            target = place.target(settings, "", place.port)
+            self.targets.append(target)
+            self._openings.append(lambda: self._dial(device, settings, place, target))
             return
         bind = serving.datagrams if place.kind == "udp" else serving.listening
         sock = bind(place.host, port)
@@ -227,14 +237,22 @@ class Simulator:
             if self._faults.busy:
                 sock.close()
                 continue
-            port: AsyncPort
             if kind == "rfc2217":
-                port = self._line(serving.Rfc2217Wire(sock, name, partial(self._heard, name)), settings)
-            elif self._faults.on_the_way:
-                port = LinePort(serving.SocketWire(sock, name), self._faults.line)
+                wire = serving.Rfc2217Wire(sock, name, partial(self._heard, name))
+                self._start(self._meter(device, settings, self._line(wire, settings)))
             else:
-                port = AsyncSocketPort(sock, name)
-            self._start(self._meter(device, settings, port))
+                self._start(self._meter(device, settings, self._stream(sock, name)))
+
+    async def _dial(self, device: MeterDevice, settings: StationSettings, place: Listening, target: str) -> None:
+        """Call the client, again and again: it listens when it likes."""
+        while True:
+            try:
+                sock = await serving.dialled(place.host, place.port, target)
+            except MeterError as error:
+                self._tell(target, error)
+            else:
+                await self._meter(device, settings, self._stream(sock, target))
+            await asyncio.sleep(_REDIAL)
 
     async def _datagrams(
         self, device: MeterDevice, settings: StationSettings, sock: socket.socket, target: str
@@ -250,6 +268,11 @@ class Simulator:
                 task = self._start(self._meter(device, settings, clients[peer]))
                 task.add_done_callback(partial(_forget, clients, peer))
             clients[peer].put(data)
+
+    def _stream(self, sock: socket.socket, name: str) -> AsyncPort:
+        if self._faults.on_the_way:
+            return LinePort(serving.SocketWire(sock, name), self._faults.line)
+        return AsyncSocketPort(sock, name)
 
     def _line(self, wire: Wire, settings: StationSettings) -> LinePort:
         start = _INITIAL_BAUD if settings.speech == "optical" else settings.baud

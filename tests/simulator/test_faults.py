@@ -96,6 +96,7 @@ def test_every_fault_has_its_help() -> None:
         ("tcp://[::1]:0", "tcp", "::1", 0, "wrapper"),
         ("udp://127.0.0.1:0", "udp", "127.0.0.1", 0, "datagram"),
         ("rfc2217://127.0.0.1:0", "rfc2217", "127.0.0.1", 0, "optical"),
+        ("dial://127.0.0.1:4059?framing=hdlc", "dial", "127.0.0.1", 4059, "hdlc"),
         ("tcp://127.0.0.1:10", "tcp", "127.0.0.1", 10, "wrapper"),
     ],
 )
@@ -107,7 +108,17 @@ def test_places(text: str, kind: str, host: str, port: int, speech: str) -> None
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "serial", "/dev/ttyUSB0", "sim://x", "tcp://:0", "tcp://host:x", "rfc2217://127.0.0.1", "listen://:1"),
+        *(
+            "",
+            "serial",
+            "/dev/ttyUSB0",
+            "sim://x",
+            "tcp://:0",
+            "tcp://host:x",
+            "rfc2217://127.0.0.1",
+            "listen://:1",
+            "dial://h:0",
+        ),
         *("pty?speech=wrapper", "udp://127.0.0.1:0?framing=hdlc", "pty?mode=F", "pty?baud=0", "pty?sleep=maybe"),
         *("pty?colour=red", "pty?reaction=soon", "pty?reaction=-1", "pty?window=9", "pty?max_info=1"),
     ],

@@ -151,6 +151,39 @@ def test_listener_hears_of_sessions() -> None:
     assert not [event for event in heard if not isinstance(event, (PortClosed, metersdk.State))]
 
 
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+@pytest.mark.parametrize("faults", [[], ["delay=0.001"]], ids=["plain", "delayed"])
+def test_meter_dials_in(framing: str, faults: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    with Simulator("bench", [f"dial://127.0.0.1:{port}?framing={framing}"], faults=parse_faults(faults)) as simulator:
+        assert simulator.targets == [f"listen://127.0.0.1:{port}?framing={framing}"]
+        for _ in range(2):
+            with metersdk.connect(simulator.targets[0] + "&timeout=20") as meter:
+                assert len(meter.get_profile(entries=(1, 5))) == 5
+
+
+def test_a_defect_is_told_at_the_end() -> None:
+    def defect(port: str, event: object) -> None:
+        raise ZeroDivisionError
+
+    simulator = Simulator("bench", ["tcp://127.0.0.1:0"], listener=defect)
+    metersdk.connect(simulator.targets[0]).close()
+    # Its listener hears of the end of the connection, and fails.
+    with metersdk.connect(simulator.targets[0]) as meter:
+        meter.read(ENERGY)
+    with pytest.raises(ZeroDivisionError):
+        simulator.close()
+    simulator.close()
+
+
+def test_closed_by_its_own_listener() -> None:
+    made: list[Simulator] = []
+    made.append(Simulator("bench", ["tcp://127.0.0.1:0"], listener=lambda port, event: made[0].close()))
+    metersdk.connect(made[0].targets[0]).close()
+    assert made[0].wait(10)
+
+
 def test_wait_ends_with_close() -> None:
     simulator = Simulator("bench", ["tcp://127.0.0.1:0"])
     assert not simulator.wait(0.0)
