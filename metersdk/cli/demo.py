@@ -98,8 +98,9 @@ class Show:
 @click.option("--speed", type=click.Choice(("real", "fast")), default="real", help="fast: octets take no time.")
 @speaks
 def demo(out: Output, folder: str, speed: str) -> None:
-    """A tour: a simulated household meter, signed on at 300 Bd and read through the serial stack. About 20 seconds.
+    """A tour: a simulated meter, read at real speed.
 
+    A household meter on a pseudo terminal is signed on at 300 Bd and read through the serial stack, in ten seconds.
     Leaves profile.csv and the recorded session.jsonl in DIR.
     """
     place = Path(folder)

@@ -61,7 +61,7 @@ class Output:
         found = [asdict(finding) for finding in self.findings]
         self._json(sys.stdout, {"command": self.command, **content, "findings": found})
 
-    def record(self, kind: str, **content: object) -> None:
+    def record(self, kind: str, /, **content: object) -> None:
         """One line of JSON."""
         self._json(sys.stdout, {"type": kind, **content})
 

@@ -57,10 +57,13 @@ def simulate(
             text = f"{event.name}: {event.text}" if isinstance(event, State) else f"ended: {event}"
             out.say(f"{name}  {text}", "dim")
 
-    signal.signal(signal.SIGTERM, _end)
-    with Simulator(list(images), places, faults=wrong, pace=not no_pace, count=count, listener=heard) as simulator:
-        _ready(out, simulator)
-        simulator.wait(seconds)
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        with Simulator(list(images), places, faults=wrong, pace=not no_pace, count=count, listener=heard) as simulator:
+            _ready(out, simulator)
+            simulator.wait(seconds)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _framed(place: str, framing: str | None) -> str:

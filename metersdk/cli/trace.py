@@ -35,10 +35,10 @@ _KINDS = (Kind.HDLC, Kind.WRAPPER, Kind.TEXT, Kind.APDU, Kind.DATA)
 @click.option("--all", "everything", is_flag=True, help="Show every value of long arrays.")
 @speaks
 def trace(out: Output, source: tuple[str, ...], kind: str | None, key_file: str | None, everything: bool) -> int:
-    """Decode a recorded session, a capture, or hexadecimal octets: line, frame, ciphering, APDU, values.
+    """Decode a session or octets, layer by layer.
 
-    SOURCE is a file (session.jsonl, hexadecimal text or raw octets), octets in hexadecimal, or - for stdin. Exit code 1
-    where something could not be decoded.
+    The layers: line, frame, ciphering, APDU, values. SOURCE is a file (session.jsonl, hexadecimal text or raw octets),
+    octets in hexadecimal, or - for stdin. Exit code 1 where something could not be decoded.
     """
     keys = KeyFile(key_file).keys if key_file is not None else None
     dissector = Dissector(keys, None if everything else 8)
@@ -59,7 +59,7 @@ def trace(out: Output, source: tuple[str, ...], kind: str | None, key_file: str 
 
 
 def _units(source: tuple[str, ...], kind: Kind | None) -> Iterator[Unit]:
-    if len(source) == 1 and source[0] != "-" and Path(source[0]).is_file():
+    if len(source) == 1 and _is_file(source[0]):
         content = read_private(source[0])
         if content.startswith(_HEADER):
             return session(read_trace(source[0]))
@@ -74,15 +74,22 @@ def _units(source: tuple[str, ...], kind: Kind | None) -> Iterator[Unit]:
     return split(_octets(sys.stdin.buffer.read(), "stdin"), kind)
 
 
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:
+        # Octets in hexadecimal make a name that is too long.
+        return False
+
+
 def _octets(content: bytes, name: str) -> bytes:
     """Hexadecimal text if it is that, else the octets themselves."""
+    if not content.strip():
+        raise LocalProtocolError(f"{name} is empty")
     try:
         return bytes.fromhex(content.decode("ascii"))
     except ValueError:
-        pass
-    if not content:
-        raise LocalProtocolError(f"{name} is empty")
-    return content
+        return content
 
 
 def _failed(event: Event) -> bool:

@@ -97,15 +97,12 @@ def guess(octets: bytes) -> Kind:
     """The protocol that these octets begin with."""
     if octets[:2] == b"\x00\x01":
         return Kind.WRAPPER
-    start = octets.find(FLAG)
-    if start >= 0 and octets[start + 1 : start + 2] and octets[start + 1] & 0xF0 == 0xA0:
+    frame = octets.lstrip(b"\x7e")
+    if len(frame) < len(octets) and (not frame or frame[0] & 0xF0 == 0xA0):
         return Kind.HDLC
     text = from_line(octets[:64])[0]
-    if (
-        text[:1] in b"/\x06\x01\x02\x15"
-        and text[:1]
-        and not (octets[:1] == b"\x01" and len(octets) > 1 < octets[1] < 0x20)
-    ):
+    # 01 also begins an InitiateRequest, whose second octet is 00 or 01; that of a command message is a letter.
+    if (text[:1] and text[0] in b"/\x02\x06\x15") or (text[:1] == b"\x01" and text[1:2].isalpha()):
         return Kind.TEXT
     return Kind.APDU
 

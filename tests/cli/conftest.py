@@ -1,0 +1,119 @@
+"""The command line in this process, and meters for it to read."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from metersdk.cli.app import app
+from metersdk.simulator.server import Simulator
+
+# The residential image behind a sign-on at 300 Bd, under a virtual clock.
+SIM = "sim://residential"
+READER = ["--client", "2", "--password-from", "env:METER_PASSWORD"]
+MANAGER = ["--client", "3", "--authentication", "high-md5", "--password-from", "env:METER_PASSWORD"]
+PASSWORD = "12345678"
+EK, AK = "000102030405060708090A0B0C0D0E0F", "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One command line: its exit code and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document on stdout, which must be all there is."""
+        found: dict[str, Any] = json.loads(self.out)
+        assert found["schema_version"] == 1
+        return found
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The JSON lines on stdout."""
+        found = [json.loads(line) for line in self.out.splitlines()]
+        assert all(line["schema_version"] == 1 for line in found)
+        return found
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The JSON error on stderr, its last line."""
+        found: dict[str, Any] = json.loads(self.err.splitlines()[-1])
+        assert found["schema_version"] == 1
+        return found["error"]  # type: ignore[no-any-return]
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Run:
+    """Runs one command line; the state directory is the test's own."""
+    monkeypatch.setenv("METER_PASSWORD", PASSWORD)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def run(*args: object, stdin: str | bytes | None = None) -> Ran:
+        result = CliRunner().invoke(app, [str(arg) for arg in args], input=stdin)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ran(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def tcp() -> Iterator[str]:
+    """A simulated meter over TCP; what is set in it stays set."""
+    with Simulator("residential", ["tcp://127.0.0.1:0"]) as simulator:
+        yield simulator.targets[0]
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[bytes], str]]:
+    """A TCP server that answers whatever it is asked with the same octets; gives its target."""
+    servers: list[socket.socket] = []
+    threads: list[threading.Thread] = []
+
+    def serve(answer: bytes) -> str:
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append(server)
+        threads.append(threading.Thread(target=_serve, args=(server, answer)))
+        threads[-1].start()
+        return f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+    yield serve
+    for server in servers:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+    for thread in threads:
+        thread.join()
+
+
+def _serve(server: socket.socket, answer: bytes) -> None:
+    while True:
+        try:
+            client, _ = server.accept()
+        except OSError:
+            return
+        with client:
+            while client.recv(4096):
+                client.sendall(answer)
+
+
+@pytest.fixture
+def key_file(tmp_path: Any) -> str:
+    """The keys of the simulated meter's management client."""
+    path = tmp_path / "keys.toml"
+    path.write_text(f'encryption = "{EK}"\nauthentication = "{AK}"\n')
+    path.chmod(0o600)
+    return str(path)

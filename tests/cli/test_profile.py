@@ -1,0 +1,86 @@
+"""profile: to a screen, a pipe, a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCH = "sim://bench?framing=wrapper"
+
+
+def test_csv_into_a_pipe(cli: Any) -> None:
+    ran = cli("profile", BENCH, "--entries", "1-3")
+    heads, *rows = csv.reader(ran.out.splitlines())
+    assert ran.code == 0 and ran.err == ""
+    assert heads[:3] == ["time", "0.0.96.10.1.255 Status register", "1.0.1.8.0.255 Active energy import (+A) [Wh]"]
+    assert rows[0] == ["2026-01-01T00:00:00+00:00", "0", "1000", "2000", "3000", "4000"] and len(rows) == 3
+
+
+def test_by_time_by_span_and_by_column(cli: Any) -> None:
+    by_time = cli("profile", BENCH, "--from", "2026-01-01T00:15Z", "--to", "2026-01-01T00:45Z", "--columns", "1.8.0")
+    assert [line.split(",")[-1] for line in by_time.out.splitlines()[1:]] == ["1001", "1002", "1003"]
+    by_span = cli("profile", BENCH, "--last", "1h")
+    assert len(by_span.out.splitlines()) == 1 + 5
+    one = cli("profile", BENCH, "--entries", "2")
+    assert [line.split(",")[2] for line in one.out.splitlines()[1:]] == ["1001"]
+    to_the_end = cli("profile", BENCH, "--entries", "9999-")
+    assert len(to_the_end.out.splitlines()) == 1 + 2
+
+
+def test_json(cli: Any) -> None:
+    document = cli("profile", BENCH, "--entries", "1-2", "--json").document
+    profile = document["profile"]
+    assert document["target"] == "sim://bench" and profile["period"] == 900 and profile["truncated"] is False
+    assert profile["columns"][2]["values"] == [1000, 1001] and profile["columns"][2]["unit"] == "Wh"
+
+
+def test_jsonl_is_a_line_for_each_row(cli: Any) -> None:
+    *rows, end = cli("profile", BENCH, "--entries", "1-2", "--jsonl").lines
+    assert [(row["time"], row["active_energy_import_a"]) for row in rows] == [
+        ("2026-01-01T00:00:00+00:00", "1000"),
+        ("2026-01-01T00:15:00+00:00", "1001"),
+    ]
+    assert end == {"schema_version": 1, "type": "end", "rows": 2, "truncated": False}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
+def test_into_a_file(cli: Any, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"load.{suffix}"
+    ran = cli("profile", BENCH, "--entries", "1-3", "--out", path)
+    assert ran.code == 0 and ran.out == "" and ran.err == f"3 rows of 6 columns written to {path}\n"
+    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == [path.name]
+    if suffix == "csv":
+        assert path.read_text().splitlines()[1] == "2026-01-01T00:00:00+00:00,0,1000,2000,3000,4000"
+    elif suffix == "json":
+        assert json.loads(path.read_text())["columns"][2]["values"] == [1000, 1001, 1002]
+    else:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        assert parquet.read_table(path).column("active_energy_import_a").to_pylist() == [1000, 1001, 1002]
+
+
+def test_into_a_file_told_as_json(cli: Any, tmp_path: Path) -> None:
+    path = tmp_path / "load.csv"
+    written = cli("profile", BENCH, "--entries", "1-3", "--out", path, "--json").document["written"]
+    assert written == {"file": str(path), "rows": 3, "columns": 6, "truncated": False, "gaps": 0}
+
+
+def test_a_failed_read_leaves_the_old_file(cli: Any, tmp_path: Path) -> None:
+    path = tmp_path / "load.csv"
+    path.write_text("before")
+    assert cli("profile", "sim://residential", "--obis", "1.0.99.77.0.255", "--out", path).code != 0
+    assert path.read_text() == "before" and [each for each in tmp_path.iterdir() if each.is_file()] == [path]
+
+
+def test_gaps_are_told(cli: Any) -> None:
+    ran = cli("profile", "sim://residential", "--last", "40d")
+    assert ran.code == 0 and re.fullmatch(r"note: [36] intervals are missing in [12] gaps\n", ran.err)
+
+
+def test_a_profile_that_the_meter_has_not(cli: Any) -> None:
+    ran = cli("profile", "sim://residential", "--obis", "1.0.99.77.0.255")
+    assert ran.code == 7 and ran.out == ""

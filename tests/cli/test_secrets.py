@@ -1,0 +1,120 @@
+"""Passwords and keys come from where they are kept, and are never shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SIM = "sim://residential"
+PASSWORD = "12345678"
+EK = "000102030405060708090A0B0C0D0E0F"
+
+
+def test_from_a_file(cli: Any, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text(f"{PASSWORD}\n")
+    assert cli("identify", SIM, "--client", 2, "--password-from", f"file:{path}").code == 0
+    assert cli("identify", SIM, "--client", 2, "--password-from", f"file:{path}.none").code == 3
+
+
+def test_from_stdin(cli: Any) -> None:
+    assert cli("identify", SIM, "--client", 2, "--password-from", "-", stdin=f"{PASSWORD}\n").code == 0
+
+
+def test_from_a_keyring(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = types.ModuleType("keyring")
+    held.get_password = lambda service, name: PASSWORD if (service, name) == ("metersdk", "house") else None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "keyring", held)
+    assert cli("identify", SIM, "--client", 2, "--password-from", "keyring:house").code == 0
+    assert cli("identify", SIM, "--client", 2, "--password-from", "keyring:garden").code == 2
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    ran = cli("identify", SIM, "--client", 2, "--password-from", "keyring:house")
+    assert ran.code == 2 and "pip install keyring" in ran.err
+
+
+@pytest.mark.parametrize("source", ["hunter2", "env:", "file:", "hunter2:x", ""])
+def test_a_password_on_the_command_line_is_not_repeated(cli: Any, source: str) -> None:
+    ran = cli("identify", SIM, "--password-from", source)
+    assert ran.code == 2 and "hunter2" not in ran.err and "env:NAME" in ran.err
+
+
+def test_an_environment_variable_that_is_not_set(cli: Any) -> None:
+    ran = cli("identify", SIM, "--password-from", "env:NO_SUCH_VARIABLE")
+    assert ran.code == 2 and "NO_SUCH_VARIABLE is not set" in ran.err
+
+
+def test_a_password_is_in_no_target(cli: Any) -> None:
+    ran = cli("identify", f"{SIM}?password=hunter2")
+    assert ran.code == 2 and "hunter2" not in ran.err
+
+
+def test_a_recorded_password_is_masked(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = tmp_path / "s.jsonl"
+    monkeypatch.setenv("METER_PASSWORD", "correct horse")
+    ran = cli("identify", SIM, "--client", 2, "--password-from", "env:METER_PASSWORD", "--trace", session)
+    assert ran.code == 6 and b"correct horse".hex() not in session.read_text() and "**" in session.read_text()
+
+
+def test_keys_and_the_counter_that_is_kept(cli: Any, key_file: str, tmp_path: Path) -> None:
+    first = cli("read", SIM, "1.8.0", "--key-file", key_file, "-v")
+    assert first.code == 0, first.err
+    kept = tmp_path / "state" / "metersdk" / "counters.json"
+    assert f"invocation counter: kept in {kept}" in first.err
+    # The first use of a key asks the meter, as its public client.
+    assert first.err.count("associated") == 2
+    [(name, before)] = json.loads(kept.read_text()).items()
+    assert name.startswith("4d53444b00000001/") and EK.lower() not in name
+    second = cli("read", SIM, "1.8.0", "--key-file", key_file, "-v")
+    assert second.code == 0 and second.err.count("associated") == 1
+    assert json.loads(kept.read_text())[name] > before
+    assert EK.lower() not in (first.err + second.err).lower()
+
+
+def test_a_counter_told_in_the_key_file(cli: Any, key_file: str, tmp_path: Path) -> None:
+    with open(key_file, "a") as file:
+        file.write(f'invocation_counter = 5000\ncounter_file = "{tmp_path}/own.json"\n')
+    ran = cli("identify", SIM, "--key-file", key_file, "-v")
+    assert ran.code == 0 and ran.err.count("associated") == 1
+    assert next(iter(json.loads((tmp_path / "own.json").read_text()).values())) > 5000
+
+
+def test_a_key_kept_in_the_environment(cli: Any, key_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = Path(key_file).read_text().replace(EK, "env:METER_EK")
+    Path(key_file).write_text(text)
+    monkeypatch.setenv("METER_EK", EK)
+    assert cli("identify", SIM, "--key-file", key_file).code == 0
+    monkeypatch.delenv("METER_EK")
+    assert cli("identify", SIM, "--key-file", key_file).code == 2
+
+
+def test_a_key_file_that_others_may_read_is_warned_of(cli: Any, key_file: str) -> None:
+    assert "warning" not in cli("identify", SIM, "--key-file", key_file).err
+    Path(key_file).chmod(0o644)
+    assert "may be read by others" in cli("identify", SIM, "--key-file", key_file).err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("encryption = ", "is no TOML"),
+        ("", "holds no encryption key"),
+        ('encryption = "5EC3E7"', "not 16"),
+        ('encryption = "5ECRE7XYZ"', "not written in hexadecimal"),
+        ("encryption = 5", "written as hex in quotes"),
+        (f'encryption = "{EK}"\npasswort = "5ECRE7"', "passwort is no name known"),
+        (f'encryption = "{EK}"\nsystem_title = "5ECRE7"', "system_title is written in hex"),
+        (f'encryption = "{EK}"\ninvocation_counter = "5ECRE7"', "is a whole number"),
+        (f'encryption = "{EK}"\ninvocation_counter = -1', "does not fit"),
+    ],
+)
+def test_misshapen_key_files(cli: Any, tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+    ran = cli("identify", SIM, "--key-file", path)
+    assert ran.code == 2 and message in ran.err and "5ECRE7" not in ran.err
