@@ -215,8 +215,7 @@ class RowDecoder:
             kind, after = axdr.decode_type(data, at + 1)
             length, start = axdr.decode_length(data, after)
         except DecodeError as error:
-            # Cut off and malformed look alike: both end where the octets end, or before.
-            if error.offset < len(data) - 4 or len(data) - at > MAX_DESCRIPTION:
+            if len(data) - at > MAX_DESCRIPTION or not _may_go_on(data, at + 1):
                 self._stop("malformed", error.message, error.offset)
             return
         cells = kind.items if kind.tag is Tag.STRUCTURE else (kind,)
@@ -363,6 +362,18 @@ class RowDecoder:
                 store.valid[row] = MISSING
             out.append(last)
         return tuple(out)
+
+
+def _may_go_on(data: bytes, offset: int) -> bool:
+    """Whether the description of a compact-array that stands there is only cut off."""
+    # Null-data ends any description and any length: what these do not complete, nothing does.
+    padded = data + bytes(MAX_DESCRIPTION)
+    try:
+        _, after = axdr.decode_type(padded, offset)
+        axdr.decode_length(padded, after)
+    except DecodeError:
+        return False
+    return True
 
 
 def _summed(last: Data | None, change: Data, store: Store) -> Data | None:
