@@ -124,6 +124,8 @@ class RowDecoder:
         self._wanted = 0  # octets _rest must have before another try
         self._compact_left = 0  # octets of a compact-array's contents still to read
         self._layout = b""  # tags of its cells
+        self._torn = False  # the octets end inside a row
+        self._pace = 0, 0  # rows and octets of the run before: the types of more like them are known
 
     def feed(self, data: bytes) -> Table:
         """Decode the rows that are whole with these octets. A buffer that is no profile at all raises DecodeError."""
@@ -131,7 +133,7 @@ class RowDecoder:
             return empty(len(self._tags))
         self._base += self._at
         self._rest = self._rest[self._at :] + data if self._at < len(self._rest) else bytes(data)
-        self._at = 0
+        self._at, self._torn = 0, False
         tables = []
         if len(self._rest) >= self._wanted:
             while self._at < len(self._rest) and not self.error:
@@ -139,7 +141,7 @@ class RowDecoder:
                 table = self._step()
                 if table and table.rows:
                     tables.append(table)
-                if before == (self._at, self._started):
+                if self._torn or before == (self._at, self._started):
                     break
             left = len(self._rest) - self._at
             self._wanted = left + left // 8 if left > EAGER else 0
@@ -263,8 +265,13 @@ class RowDecoder:
     def _read(self, end: int) -> Table:
         start, data = self._at, self._rest
         compact = self._compact_left > 0
-        tags, seen = self._survey(end, SURVEYED)
-        capacity = (end - start) * max(1, seen.count) // max(1, seen.position - start) + 16
+        count, octets = self._pace
+        if count and not compact:
+            tags = list(self._tags)
+        else:
+            tags, seen = self._survey(end, SURVEYED)
+            count, octets = seen.count, seen.position - start
+        capacity = (end - start) * max(1, count) // max(1, octets) + 16
         if self.announced is not None and not compact and self.announced >= self._elements:
             # One more than announced: an array may be one short of the rows present.
             capacity = min(capacity, self.announced - self._elements + 1)
@@ -276,6 +283,9 @@ class RowDecoder:
         table = self._table(rows, tags, heap, front)
         self._at = rows.position - front
         self.rows += table.rows
+        if table.rows:
+            self._pace = table.rows, self._at - start
+        self._torn = status is Status.MORE
         if compact:
             self._compact_left -= self._at - start
             if status is Status.MORE and self._at + self._compact_left == end:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Final, Protocol, TypeAlias
 
 Buffer: TypeAlias = "memoryview[Any]"
@@ -149,6 +150,7 @@ RANGES: Final[dict[int, tuple[int, int]]] = {
 } | {tag: (0, (1 << width) - 1) for tag, width in ((17, 8), (18, 16), (6, 32), (21, 64))}
 
 
+@lru_cache(maxsize=256)
 def kind_for(tags: int, clock: bool = False) -> tuple[Kind, int]:
     """The narrowest kind that holds every type of a set of tags exactly -> (kind, set of tags it accepts)."""
     valued = {tag for tag in SIZES if tags & bit(tag) and not bit(tag) & (NO_VALUE | DELTAS)}
