@@ -37,7 +37,7 @@ _CONNECT_KEYS = (
     *("address", "mode", "wake_up", "physical", "address_size", "max_info", "window"),
 )
 _SECRETS = ("password", "key", "keys", "encryption", "secret", "dedicated", "master")
-_KEYS = ("baud", "format", "framing", "echo", "drain", "timeout", "strict", *_CONNECT_KEYS)
+_KEYS = ("baud", "format", "framing", "drain", "timeout", "strict", *_CONNECT_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,6 @@ class Address:
         baud: speed the line is opened with; None leaves it to the protocol.
         format: characters of the UART; 8N1 unless the hardware shall do 7E1 itself.
         framing: what a TCP connection carries, None where the target does not say.
-        echo: whether the probe hands back what it sends: ``auto none full partial``.
         drain: how ``send`` knows that the last stop bit has left: ``auto`` asks the driver and never trusts an answer
             earlier than the computed line time, ``trust`` only asks, ``compute`` only computes.
         timeout: seconds to wait for a connection; None is 10 s, and for ``listen`` without end.
@@ -66,7 +65,6 @@ class Address:
     baud: int | None = None
     format: str = "8N1"
     framing: Framing | None = None
-    echo: str = "auto"
     drain: Drain = "auto"
     timeout: float | None = None
     strict: bool = True
@@ -189,8 +187,6 @@ def _query(query: str) -> dict[str, object]:
                 values[key] = _one_of(key, value.upper(), _FORMATS)
             case "framing":
                 values[key] = _one_of(key, value, ("wrapper", "hdlc"))
-            case "echo":
-                values[key] = _one_of(key, value, ("auto", "none", "full", "partial"))
             case "drain":
                 values[key] = _one_of(key, value, ("auto", "trust", "compute"))
             case "strict":
