@@ -114,9 +114,12 @@ class Dissector:
             self._segments[lane] = joined[:_LONGEST]
             yield Layer("frame", "segment", f"{len(frame.information)} octets, {len(joined)} so far")
             return
-        if joined[:3] not in (LLC_COMMAND, LLC_RESPONSE):
-            raise DecodeError(f"no LLC header: {joined[:3].hex()}", layer="link", offset=0, data=joined[:3])
-        yield from self._apdu(joined[3:], unit.direction)
+        if joined[:3] in (LLC_COMMAND, LLC_RESPONSE):
+            joined = joined[3:]
+        else:
+            # Some meters push without it (Landis+Gyr E450 in all blocks but the first).
+            yield Layer("frame", "no LLC header")
+        yield from self._apdu(joined, unit.direction)
 
     def _wrapper(self, unit: Unit) -> Iterator[Layer]:
         wpdu = Wpdu.decode(unit.octets)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from metersdk.apdu import axdr
+from metersdk.errors import DecodeError
 from metersdk.frame.hdlc import FLAG
 from metersdk.frame.iec62056_21 import from_line
 from metersdk.frame.wrapper import HEADER_LENGTH
@@ -17,6 +19,8 @@ Direction: TypeAlias = Literal["tx", "rx", ""]
 _MASKED = -1
 # Flag, format, two addresses, control, FCS, flag.
 _SHORTEST = 9
+# Tags of A-XDR that begin no APDU, or one that cannot be taken for a whole value: array, structure, strings.
+_VALUES = (0x01, 0x02, 0x09, 0x0A, 0x13)
 _VERSION = b"\x00\x01"
 
 
@@ -100,11 +104,20 @@ def guess(octets: bytes) -> Kind:
     frame = octets.lstrip(b"\x7e")
     if len(frame) < len(octets) and (not frame or frame[0] & 0xF0 == 0xA0):
         return Kind.HDLC
+    if octets[:1] and octets[0] in _VALUES and _is_value(octets):
+        return Kind.DATA
     text = from_line(octets[:64])[0]
     # 01 also begins an InitiateRequest, whose second octet is 00 or 01; that of a command message is a letter.
     if (text[:1] and text[0] in b"/\x02\x06\x15") or (text[:1] == b"\x01" and text[1:2].isalpha()):
         return Kind.TEXT
     return Kind.APDU
+
+
+def _is_value(octets: bytes) -> bool:
+    try:
+        return axdr.end_of(octets) == len(octets)
+    except DecodeError:
+        return False
 
 
 def session(records: Iterable[Record]) -> Iterator[Unit]:

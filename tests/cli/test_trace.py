@@ -225,7 +225,9 @@ def test_records_are_told_apart_by_direction() -> None:
         ("06", Kind.TEXT),
         (GET, Kind.APDU),
         ("", Kind.APDU),
-        ("01000000", Kind.APDU),
+        ("01000000065f1f0400005e1dffff", Kind.APDU),
+        ("0202110516ff", Kind.DATA),
+        ("0100", Kind.DATA),
         ("0f0000000100", Kind.APDU),
     ],
 )
