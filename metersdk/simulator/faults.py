@@ -16,7 +16,7 @@ _MISTUNED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What is wrong. Times in seconds; frames of the meter are counted from 1 on each connection.
+    """What is wrong. ``line`` holds anew for each connection.
 
     Attributes:
         line: what happens to octets on their way; its ``baud`` counts for nothing here.

@@ -237,11 +237,14 @@ class Simulator:
             if self._faults.busy:
                 sock.close()
                 continue
-            if kind == "rfc2217":
-                wire = serving.Rfc2217Wire(sock, name, partial(self._heard, name))
-                self._start(self._meter(device, settings, self._line(wire, settings)))
-            else:
-                self._start(self._meter(device, settings, self._stream(sock, name)))
+            try:
+                port = self._rfc2217(settings, sock, name) if kind == "rfc2217" else self._stream(sock, name)
+            except MeterError as error:
+                # Gone before its options could be told to it.
+                sock.close()
+                self._tell(name, error)
+                continue
+            self._start(self._meter(device, settings, port))
 
     async def _dial(self, device: MeterDevice, settings: StationSettings, place: Listening, target: str) -> None:
         """Call the client, again and again: it listens when it likes."""
@@ -273,6 +276,9 @@ class Simulator:
         if self._faults.on_the_way:
             return LinePort(serving.SocketWire(sock, name), self._faults.line)
         return AsyncSocketPort(sock, name)
+
+    def _rfc2217(self, settings: StationSettings, sock: socket.socket, name: str) -> AsyncPort:
+        return self._line(serving.Rfc2217Wire(sock, name, partial(self._heard, name)), settings)
 
     def _line(self, wire: Wire, settings: StationSettings) -> LinePort:
         start = _INITIAL_BAUD if settings.speech == "optical" else settings.baud

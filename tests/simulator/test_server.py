@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -120,6 +121,19 @@ def test_garbage_ends_its_own_connection_only(simulator: Simulator) -> None:
             with suppress(ConnectionResetError):
                 assert rude.recv(100) == b""
         assert meter.identity.serial_number == "12345678"
+
+
+def test_rfc2217_clients_that_are_gone_at_once() -> None:
+    with Simulator("bench", ["rfc2217://127.0.0.1:0"]) as simulator:
+        where = simulator.targets[0].removeprefix("rfc2217://").partition(":")
+        for _ in range(50):
+            rude = socket.create_connection((where[0], int(where[2])), 5)
+            # A reset instead of an orderly end.
+            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            rude.close()
+        with socket.create_connection((where[0], int(where[2])), 5) as polite:
+            polite.settimeout(5)
+            assert polite.recv(1) == b"\xff"
 
 
 def test_several_meters_of_one_image_and_several_images() -> None:
