@@ -363,9 +363,65 @@ static void test_captures(scan_function *scan, size_t (*put)(uint8_t *, size_t))
     CHECK(scan(NULL, 0, &beyond, NULL, NULL, NULL, 0) == 0 && beyond == 0);
 }
 
+/* Rows of a clock, two numbers and a string, the second half of them with nulls: every value, and every cut. */
+static void test_axdr(void)
+{
+    enum { COLUMNS = 4, COUNT = 40, SLOTS = COUNT + 1 };
+    static uint8_t data[COUNT * 32];
+    size_t size = 0, row_ends[SLOTS] = {0};
+    for (unsigned n = 0; n < COUNT; n++) {
+        const uint8_t full[] = {2, 4, 9, 12, 7, 0xEA, 1, 1, 0xFF, (uint8_t)(n / 4), (uint8_t)(n % 4 * 15), 0, 0, 0xFF,
+                                0xC4, 0, 6, 0, 0, 1, (uint8_t)n, 17, (uint8_t)(n + 7), 9, 2, 'a', (uint8_t)n};
+        const uint8_t nulls[] = {2, 4, 0, 6, 0, 0, 1, (uint8_t)n, 0, 0};
+        memcpy(data + size, n < COUNT / 2 ? full : nulls, n < COUNT / 2 ? sizeof full : sizeof nulls);
+        size += n < COUNT / 2 ? sizeof full : sizeof nulls;
+        row_ends[n + 1] = size;
+    }
+    static int64_t times[SLOTS];
+    static uint32_t numbers[SLOTS], lengths[SLOTS];
+    static uint64_t places[SLOTS];
+    static int16_t deviation[SLOTS];
+    static uint8_t bytes[SLOTS], valid[COLUMNS][SLOTS], status[SLOTS];
+    const uint64_t nothing = UINT64_C(1) << 63 | 1;
+    for (size_t cut = 0; cut <= size; cut++) {
+        msdk_axdr_column columns[COLUMNS] = {
+            {.kind = MSDK_AXDR_CLOCK, .accepts = nothing | 1 << 9, .values = (uint8_t *)times, .valid = valid[0],
+             .deviation = deviation, .status = status},
+            {.kind = MSDK_AXDR_U32, .accepts = nothing | 1 << 6, .values = (uint8_t *)numbers, .valid = valid[1]},
+            {.kind = MSDK_AXDR_U8, .accepts = nothing | 1 << 17, .values = bytes, .valid = valid[2]},
+            {.kind = MSDK_AXDR_OCTETS, .accepts = nothing | 1 << 9, .values = (uint8_t *)places, .valid = valid[3],
+             .lengths = lengths},
+        };
+        msdk_axdr_rows rows = {.columns = columns, .column_count = COLUMNS, .capacity = COUNT, .period_ms = 900000,
+                               .deviation_sign = 1, .local_deviation = -0x8000, .null_repeats = 1};
+        const uint8_t *octets = at_guard(data, cut);
+        int got = msdk_axdr_rows_read(octets, 0, cut, &rows);
+        size_t whole = 0;
+        while (whole < COUNT && row_ends[whole + 1] <= cut)
+            whole++;
+        CHECK(rows.count == whole && rows.position == row_ends[whole]);
+        CHECK(got == (row_ends[whole] == cut ? MSDK_AXDR_END : MSDK_AXDR_MORE) && rows.error_offset == -1);
+        for (size_t n = 0; n < whole; n++) {
+            size_t slot = n + 1, last = n < COUNT / 2 ? n : COUNT / 2 - 1;
+            CHECK(times[slot] == INT64_C(1767225600000) + (int64_t)n * 900000 - 3600000);
+            CHECK(numbers[slot] == 256 + n && valid[1][slot] == 1);
+            CHECK(bytes[slot] == last + 7 && valid[2][slot] == (n < COUNT / 2 ? 1 : 2));
+            CHECK(lengths[slot] == 2 && octets[places[slot] + 1] == last);
+            CHECK(deviation[slot] == -60 && status[slot] == 0);
+        }
+        static uint8_t tag[COUNT * 32], depth[COUNT * 32];
+        static uint64_t offset[COUNT * 32];
+        static uint32_t length[COUNT * 32];
+        size_t at = 0, count, error;
+        got = msdk_axdr_tokens(octets, cut, &at, sizeof tag, tag, depth, offset, length, &count, &error);
+        CHECK(at <= cut && count <= cut && (got == MSDK_AXDR_END ? at == cut : got == MSDK_AXDR_MORE));
+    }
+}
+
 int main(void)
 {
     set_up();
+    test_axdr();
     test_crc();
     test_bcc();
     test_parity();
