@@ -42,6 +42,10 @@ MAX_ROW: Final = 1 << 20
 SURVEYED: Final = 64
 # Below this an unfinished row is tried again at each feed; above, only when an eighth more has come.
 EAGER: Final = 4096
+# capture_period is a double-long-unsigned of seconds, or of minutes in some meters.
+MAX_PERIOD_MS: Final = 0xFFFF_FFFF * 60_000
+# Minutes: time zones lie between -12 and +14 hours, daylight saving may add one.
+MAX_DEVIATION: Final = 900
 # The longest type description that is waited for.
 MAX_DESCRIPTION: Final = 65536
 
@@ -104,6 +108,10 @@ class RowDecoder:
     ) -> None:
         if columns < 1:
             raise LocalProtocolError("a profile has at least one column", layer="data")
+        if abs(period_ms) > MAX_PERIOD_MS:
+            raise LocalProtocolError(f"a capture period of {period_ms} ms", layer="data")
+        if abs(local_deviation or 0) > MAX_DEVIATION:
+            raise LocalProtocolError(f"a deviation of {local_deviation} minutes", layer="data")
         self.findings: list[Finding] = []
         self.error: Finding | None = None
         self.truncated = False

@@ -145,10 +145,15 @@ def _no_value(rows: Rows, store: Store, row: int, repeat: bool) -> None:
         store.deviation[row] = store.deviation[before] if known else UNDEFINED_DEVIATION
         store.status[row] = store.status[before] if known else UNDEFINED_STATUS
     if store.kind is not Kind.EMPTY:
-        store.values[row] = store.values[before] + (rows.period_ms if clock else 0) if known else 0
+        store.values[row] = _later(store.values[before], rows.period_ms if clock else 0) if known else 0
     if store.kind in VARIABLE:
         store.lengths[row] = store.lengths[before] if known else 0
     store.valid[row] = FILLED if known else MISSING
+
+
+def _later(value: int | float, period_ms: int) -> int | float:
+    """The time a period later; after 292 million years it wraps, as int64 does."""
+    return (int(value) + period_ms + (1 << 63)) % (1 << 64) - (1 << 63) if period_ms else value
 
 
 def _delta(change: int, store: Store, row: int) -> None:

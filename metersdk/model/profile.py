@@ -357,7 +357,8 @@ class Profile:
 
     def to_polars(self) -> polars.DataFrame:
         """A data frame; times are Datetime("ms", "UTC"). Needs polars."""
-        return export.polars_frame(self.columns, self.fields)
+        frame: polars.DataFrame = export.polars_frame(self.columns, self.fields)
+        return frame
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The Arrow PyCapsule interface, through pyarrow."""

@@ -442,6 +442,12 @@ def test_an_empty_profile() -> None:
         RowDecoder(0)
 
 
+@pytest.mark.parametrize("how", [{"period_ms": 1 << 63}, {"local_deviation": 5000}, {"local_deviation": -901}])
+def test_settings_that_cannot_be(how: dict[str, int]) -> None:
+    with pytest.raises(LocalProtocolError):
+        RowDecoder(1, (0,), **how)  # type: ignore[arg-type]
+
+
 def test_a_row_without_end() -> None:
     decoder = RowDecoder(1)
     decoder.feed(b"\x01\x01\x02\x01\x09\x84\xff\xff\xff\xff")

@@ -169,3 +169,12 @@ def test_nesting_has_a_bottom(reader: Reader) -> None:
     rows = Rows([(Kind.OBJECT, (1 << 64) - 1)], 10)
     assert reader.read_rows(deep, 0, len(deep), rows) is Status.BAD
     assert reader.tokens(deep, 0, len(deep)).status is Status.BAD
+
+
+@pytest.mark.parametrize("reader", [native_axdr, pure_axdr], ids=["c", "python"])
+def test_times_wrap_as_int64_does(reader: Reader) -> None:
+    data = b"\x02\x01\x19" + bytes.fromhex("07e901010c00000000000000") + b"\x02\x01\x00" * 4
+    rows = Rows([kind_for(bit(25), True)], 10, period_ms=1 << 62)
+    assert reader.read_rows(data, 0, len(data), rows) is Status.END
+    first, *others = rows.stores[0].values[1:6]
+    assert others == [(first + n * (1 << 62) + (1 << 63)) % (1 << 64) - (1 << 63) for n in range(1, 5)]
