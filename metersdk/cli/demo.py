@@ -19,7 +19,7 @@ from rich.text import Text
 
 from metersdk.cli import chart
 from metersdk.cli.options import speaks
-from metersdk.cli.output import Output, grid, pairs
+from metersdk.cli.output import Output, grid, pairs, program
 from metersdk.cli.profile import table
 from metersdk.effects import State
 from metersdk.meter import Meter, connect
@@ -132,8 +132,8 @@ def demo(out: Output, folder: str, speed: str) -> None:
             (
                 (" Load profile", f"{csv}"),
                 (" Recorded session", f"{session}"),
-                (" Look at it", f"metersdk trace {session}"),
-                (" Play with it", "metersdk simulate --listen pty --listen tcp://127.0.0.1:4059"),
+                (" Look at it", f"{program()} trace {session}"),
+                (" Play with it", f"{program()} simulate --listen pty --listen tcp://127.0.0.1:4059"),
             )
         )
     )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from metersdk.cli.output import Mode, Output
+from metersdk.cli.output import Mode, Output, program
 from metersdk.cli.secrets import KeyFile, is_open_to_others, password
 from metersdk.dialog.opening import INVOCATION_COUNTER, PUBLIC_CLIENT, AuthenticationName, ProtocolName, SecurityName
 from metersdk.dialog.timing import Timing
@@ -86,7 +86,7 @@ class Connection:
             with meter:
                 yield meter
         if self.trace is not None:
-            self.out.say(f"recorded: {self.trace} (look at it with: metersdk trace {self.trace})", "dim")
+            self.out.say(f"recorded: {self.trace} (look at it with: {program()} trace {self.trace})", "dim")
 
     def _client(self, known: bool) -> int:
         """The public client, or the management client where there is something to authenticate with."""
@@ -150,15 +150,12 @@ def talks(command: F) -> F:
         connection = Connection(**{name: given.pop(name) for name in _FIELDS})
         return command(connection, **given)
 
-    return _with(speaks_options(called), _CONNECTION)  # type: ignore[return-value]
+    return _with(speaks(called), _CONNECTION)  # type: ignore[return-value]
 
 
 def speaks(command: F) -> F:
     """A command without a target; it is given an ``Output`` as ``out``."""
-    return speaks_options(command)
 
-
-def speaks_options(command: F) -> F:
     @functools.wraps(command)
     def called(**given: Any) -> object:
         mode: Mode = "jsonl" if given.pop("jsonl") else "json" if given.pop("json") else "text"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
+from shutil import which
 from typing import Literal, TypeAlias
 
 from rich import box
@@ -204,6 +207,14 @@ def pairs(rows: Iterable[tuple[str, object]]) -> Table:
         if value not in (None, "", ()):
             table.add_row(name, Text(str(value)))
     return table
+
+
+def program() -> str:
+    """What to type to run this program again."""
+    name = Path(sys.argv[0])
+    if name.name == "__main__.py":
+        return "python -m metersdk"
+    return os.path.relpath(name) if name.name == "metersdk" and which("metersdk") is None else "metersdk"
 
 
 def describe(error: MeterError) -> dict[str, object]:

@@ -11,7 +11,7 @@ import click
 from rich.text import Text
 
 from metersdk.cli.options import speaks
-from metersdk.cli.output import SCHEMA_VERSION, Output
+from metersdk.cli.output import SCHEMA_VERSION, Output, program
 from metersdk.effects import State
 from metersdk.errors import LocalProtocolError, MeterError
 from metersdk.simulator.faults import FAULT_HELP, parse_faults
@@ -79,7 +79,7 @@ def _ready(out: Output, simulator: Simulator) -> None:
         for target in simulator.targets:
             sys.stdout.write(f"{target}\n")
         line = Text("listening", style="green").append("; Ctrl-C ends it. Try: ", style="default")
-        out.notes.print(line.append(f"metersdk identify '{simulator.targets[0]}'", style="bold"), soft_wrap=True)
+        out.notes.print(line.append(f"{program()} identify '{simulator.targets[0]}'", style="bold"), soft_wrap=True)
     else:
         ready = {"schema_version": SCHEMA_VERSION, "ready": True, "targets": simulator.targets}
         sys.stdout.write(json.dumps(ready) + "\n")
