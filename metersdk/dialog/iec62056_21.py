@@ -560,8 +560,9 @@ def _trusted(signed: SignedOn, end: BlockEnd, line: OpticalLine) -> bool:
         # The BCC is even parity by column. One wrong parity bit and a right BCC: the parity bit itself was hit. Two
         # may be one column hit twice, which the BCC cannot see.
         return line.tally.errors < 2
-    # Without STX in mode C most likely we switched late, and the first line is cut; without BCC the end is.
-    return end.proved is None and signed.mode != "C"
+    # Without STX in mode C most likely we switched late, and the first line is cut; without BCC the end is. Where there
+    # is no BCC, parity is all there is.
+    return end.proved is None and signed.mode != "C" and not line.tally.errors
 
 
 def _given_up(line: OpticalLine, scanner: BlockScanner) -> NoAnswer | ChecksumError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import NoReturn, Protocol, TypeVar
@@ -14,7 +15,7 @@ from metersdk.dialog.iec62056_21 import Readout, SignedOn, SignOn
 from metersdk.dialog.session import Code
 from metersdk.dialog.timing import Timing, within
 from metersdk.effects import Dialog, Emit
-from metersdk.errors import DecodeError, Finding, LocalProtocolError, MeterError
+from metersdk.errors import DecodeError, Finding, LocalProtocolError, MeterError, NoAnswer
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.iec62056_21 import Identification
 from metersdk.model.clock import DateTime
@@ -52,9 +53,22 @@ class SignedOnSource:
 
     def next(self) -> Dialog[Readout]:
         if not self._fresh:
-            self._signed = yield from iec62056_21.sign_on(self._signed.settings, self._buffer)
+            yield from self._sign_on()
         self._fresh = False
+        try:
+            return (yield from iec62056_21.readout(self._signed))
+        except NoAnswer:
+            if not self._signed.fell_back:
+                raise
+        # A short data message at 300 Bd has gone by while HDLC, or the other speed, was tried.
+        yield from self._sign_on()
         return (yield from iec62056_21.readout(self._signed))
+
+    def _sign_on(self) -> Dialog[None]:
+        """For the data message: a meter that also offers HDLC is asked for mode C."""
+        settings = self._signed.settings
+        plain = replace(settings, mode="C" if settings.mode == "E" else settings.mode, hdlc=False)
+        self._signed = yield from iec62056_21.sign_on(plain, self._buffer)
 
     def close(self) -> Dialog[None]:
         """B0, if the data message was not taken: a meter that has sent it has ended the session by itself."""

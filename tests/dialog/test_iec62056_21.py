@@ -769,3 +769,23 @@ def test_giving_up_says_good_bye() -> None:
         next(events)
     assert from_line([e for e in line.log if e.side == "client"][-1].data)[0] == SIGN_OFF
     assert is_whole(run(read(), line))
+
+
+def test_where_no_bcc_proves_the_data_every_parity_bit_counts() -> None:
+    """Mode A without STX and BCC: a damaged octet is seen by its parity alone, and the data are asked for again."""
+    text = to_line(b"1.8.0(001846.0*kWh)\r\n!\r\n")
+    damaged = text[:8] + bytes((text[8] ^ 0x04,)) + text[9:]
+
+    def sends(*answers: bytes) -> Dialog[None]:
+        for number, answer in enumerate((to_line(b"/ABC;METER\r\n"), *answers)):
+            # Mode A: the data follow the identification unasked; then a NAK is waited for.
+            if number != 1:
+                yield Receive(float("inf"))
+            yield Sleep(0.3)
+            yield Send(answer)
+        yield Receive(float("inf"))
+
+    home = run(read(), port(sends(damaged, text)))
+    assert [data_set.value.text for data_set in home.data_sets] == ["001846.0"] and "block-repeated" in codes(home)
+    with pytest.raises(ChecksumError):
+        run(read(), port(sends(damaged, damaged, damaged, damaged)))

@@ -89,7 +89,9 @@ def image(name: str) -> Image:
 
 
 def keys(**more: Any) -> Keys:
-    return Keys(**{"encryption": EK, "authentication": AK, "system_title": b"MSK00000", "invocation_counter": 1, **more})
+    return Keys(
+        **{"encryption": EK, "authentication": AK, "system_title": b"MSK00000", "invocation_counter": 1, **more}
+    )
 
 
 @dataclass
