@@ -225,7 +225,7 @@ def plan_for(
             **address.options,
         },
         medium="line" if is_line else "datagram" if address.is_datagram else "stream",
-        framing=address.framing,
+        framing=None if address.framing == "optical" else address.framing,
         baud=address.baud,
         hardware_parity=address.format != "8N1",
         password=password,

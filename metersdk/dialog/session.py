@@ -181,6 +181,132 @@ class DlmsSession:
             self._association, [_item(item.class_id, item.logical_name, number) for item, number in wanted]
         )
         refused: list[Obis] = []
+        for (item, number), result in zip(wanted, results, strict=True):
+            reason = _take(item, number, result, strict=strict)
+            if reason is not None:
+                if number == _OF_A_READING[item.class_id][0]:
+                    refused.append(item.logical_name)
+                yield Emit(Finding("attribute-unread", f"{item.logical_name} attribute {number}: {reason}", "data"))
+        yield Emit(Progress(len(wanted), len(wanted), "attributes"))
+        return refused
+
+    def readout(self) -> Dialog[Readout]: ...
+    def get_profile(self, query: ProfileQuery) -> Dialog[Profile]: ...
+    def iter_profile(self, query: ProfileQuery) -> Dialog[object]: ...
+    def close(self) -> Dialog[None]: ...
+
+
+class DlmsSession:
+    """A meter over an open association.
+
+    Args:
+        association: open.
+        identity: what sign-on told; completed by ``identify``.
+        quirks: what is special about this meter.
+        timing: the caller's limits.
+        farewell: what ends the line's own protocol after the link is down; None where there is nothing to say.
+    """
+
+    def __init__(self, association: Association, identity: Identity, quirks: Quirks, timing: Timing) -> None:
+        self._association = association
+        self._identity = identity
+        self._identified = False
+        self._quirks = quirks
+        self._timing = timing
+        self._objects: ObjectView | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self._identity) or "dlms"
+
+    def limited(self, dialog: Dialog[T]) -> Dialog[T]:
+        return within(dialog, self._timing.total)
+
+    def identify(self) -> Dialog[Identity]:
+        """Logical device name, serial number and system title, as far as this client may read them."""
+        if not self._identified:
+            wanted = [_item(1, LOGICAL_DEVICE_NAME, 2), _item(1, SERIAL_NUMBER, 2)]
+            name, serial = [_text(each) for each in (yield from dlms.get_list(self._association, wanted))]
+            title = self._association.server_title
+            known = self._identity.model_dump()
+            told: dict[str, object] = {
+                "logical_device_name": name,
+                "serial_number": serial,
+                "system_title": title.hex() if title else None,
+                # Both begin with the FLAG id of the maker (Green Book 4.3.4; Blue Book 4.4.11.1).
+                "manufacturer": _flag(name) or _flag(title.decode("latin-1") if title else None),
+            }
+            self._identity = Identity(**{**told, **{key: value for key, value in known.items() if value is not None}})
+            self._identified = True
+        return self._identity
+
+    def objects(self) -> Dialog[ObjectView]:
+        if self._objects is None:
+            raw = yield from dlms.get(self._association, 15, CURRENT_ASSOCIATION.octets, 2)
+            self._objects = ObjectView.from_data(axdr.decode_all(raw))
+        return self._objects
+
+    def clock(self) -> Dialog[DateTime]:
+        raw = yield from dlms.get(self._association, 8, CLOCK.octets, 2)
+        return DATE_TIME.decode(axdr.decode_all(raw))
+
+    def set_clock(self, moment: datetime) -> Dialog[None]:
+        stamp = DateTime.from_datetime(moment)
+        yield from dlms.set_(self._association, 8, CLOCK.octets, 2, axdr.encode(DATE_TIME.encode(stamp)))
+
+    def get(self, class_id: int, obis: Code, attribute: int, *, raw: bool = False) -> Dialog[object]:
+        octets = yield from dlms.get(self._association, class_id, Obis.parse(obis).octets, attribute)
+        return octets if raw else _plain(class_id, attribute, axdr.decode_all(octets))
+
+    def set(self, class_id: int, obis: Code, attribute: int, value: object) -> Dialog[None]:
+        code = Obis.parse(obis).octets
+        if not isinstance(value, Data):
+            now = yield from dlms.get(self._association, class_id, code, attribute)
+            value = _like(axdr.decode_all(now), value)
+        yield from dlms.set_(self._association, class_id, code, attribute, axdr.encode(value))
+
+    def action(self, class_id: int, obis: Code, method: int, parameter: Data | None = None) -> Dialog[object]:
+        sent = None if parameter is None else axdr.encode(parameter)
+        raw = yield from dlms.action(self._association, class_id, Obis.parse(obis).octets, method, sent)
+        return None if raw is None else axdr.decode_all(raw).python()
+
+    def read(self, obis: Code) -> Dialog[Reading]:
+        """Most codes are registers: that is tried first, so that one reading does not cost a whole object list."""
+        code = Obis.parse(obis)
+        known = self._objects.find(code) if self._objects else make_object(3, 0, code)
+        try:
+            return (yield from self._reading(known, code))
+        except DataAccessError:
+            if self._objects is not None:
+                raise
+        view = yield from self.objects()
+        return (yield from self._reading(view.find(code), code))
+
+    def _reading(self, item: CosemObject | None, code: Obis) -> Dialog[Reading]:
+        if item is None:
+            raise LocalProtocolError(
+                f"this association of the meter has no object {code}",
+                layer="data",
+                hint="see `objects` for what it has",
+            )
+        if not isinstance(item, Readable):
+            raise LocalProtocolError(f"{code} is a {class_name(item.class_id)}, not a register", layer="data")
+        yield from self._fill([item])
+        return item.reading()
+
+    def registers(self) -> Dialog[list[Reading]]:
+        view = yield from self.objects()
+        items = [item for number in _REGISTERS for item in view.of_class(number) if isinstance(item, Readable)]
+        refused = yield from self._fill(items, strict=False)
+        return [item.reading() for item in items if item.logical_name not in refused]
+
+    def _fill(self, items: Sequence[CosemObject], *, strict: bool = True) -> Dialog[list[Obis]]:
+        """Read what a reading needs of each object; the codes of those whose value was refused."""
+        wanted = [(item, number) for item in items for number in _OF_A_READING[item.class_id]]
+        results = yield from dlms.get_list(
+            self._association, [_item(item.class_id, item.logical_name, number) for item, number in wanted]
+        )
+        refused: list[Obis] = []
         for done, ((item, number), result) in enumerate(zip(wanted, results, strict=True), 1):
             what = f"{item.logical_name} attribute {number}"
             if isinstance(result, bytes):
@@ -251,6 +377,21 @@ class DlmsSession:
 
     def close(self) -> Dialog[None]:
         yield from self._association.release()
+
+
+def _take(item: CosemObject, number: int, result: bytes | DataAccessResult, *, strict: bool) -> str | None:
+    """Put one attribute into its object; why it could not be, unless ``strict`` raises for it."""
+    if isinstance(result, bytes):
+        try:
+            item.update(number, axdr.decode_all(result))
+        except DecodeError as error:
+            if strict:
+                raise
+            return str(error)
+        return None
+    if strict and number == _OF_A_READING[item.class_id][0]:
+        raise dlms.data_access_error(result, f"{item.logical_name} attribute {number}")
+    return result.describe
 
 
 def _item(class_id: int, code: Obis, attribute: int) -> Item:

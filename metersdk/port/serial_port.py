@@ -158,7 +158,8 @@ def _open_error(path: str, error: Exception) -> MeterError:
     if code in (errno.EACCES, errno.EPERM):
         return PortDenied(f"{path}: no permission to open it", layer="port")
     if code in (errno.EISDIR, errno.ENOTTY, errno.EINVAL) or "(25," in text:
-        return PortError(f"{path} is no serial device", layer="port", hint="list the ports: python -m serial.tools.list_ports")
+        hint = "list the ports: python -m serial.tools.list_ports"
+        return PortError(f"{path} is no serial device", layer="port", hint=hint)
     return PortError(f"{path}: {text}", layer="port")
 
 

@@ -2,7 +2,8 @@
 
 =========================================  =========================================================================
 ``/dev/ttyUSB0`` ``COM3`` ``serial://..``  a serial line; ``pty://PATH`` a pseudo terminal
-``tcp://host:port?framing=wrapper|hdlc``   4059 unless said; ``socket://`` is a serial line behind a raw TCP socket
+``tcp://host:port?framing=wrapper|hdlc``   4059 unless said; ``framing=optical``, or ``socket://``: an optical head or
+                                           serial line behind a raw TCP socket, signed on to at the speed it has
 ``udp://host:port``                        4059 unless said
 ``rfc2217://host:port``                    a serial line behind a server that can change its speed
 ``listen://[host]:port``                   the meter dials in
@@ -22,7 +23,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from metersdk.errors import LocalProtocolError
 
 Scheme = Literal["serial", "pty", "tcp", "udp", "rfc2217", "listen", "sim", "trace"]
-Framing = Literal["wrapper", "hdlc"]
+Framing = Literal["wrapper", "hdlc", "optical"]
 Drain = Literal["auto", "trust", "compute"]
 
 # IANA: dlms/cosem, TCP and UDP.
@@ -72,8 +73,8 @@ class Address:
 
     @property
     def is_line(self) -> bool:
-        """Whether there is a UART whose speed can be set; a simulated meter has one unless the target says framing."""
-        return self.scheme in _LINES or (self.scheme == "sim" and self.framing is None)
+        """Whether a meter is signed on to: over a UART here or behind a socket; simulated, unless framing is said."""
+        return self.scheme in _LINES or self.framing == "optical" or (self.scheme == "sim" and self.framing is None)
 
     @property
     def is_datagram(self) -> bool:
@@ -124,7 +125,7 @@ def parse_address(target: str | Address) -> Address:
             return Address(cast(Scheme, known), host=host, port=port, **values)  # type: ignore[arg-type]
         case "socket":
             host, port = _host(text, body, "socket")
-            values.setdefault("framing", "hdlc")
+            values.setdefault("framing", "optical")
             return Address("tcp", host=host, port=port, **values)  # type: ignore[arg-type]
     raise LocalProtocolError(
         f"{scheme}:// is no kind of target",
@@ -186,7 +187,7 @@ def _query(query: str) -> dict[str, object]:
             case "format":
                 values[key] = _one_of(key, value.upper(), _FORMATS)
             case "framing":
-                values[key] = _one_of(key, value, ("wrapper", "hdlc"))
+                values[key] = _one_of(key, value, ("wrapper", "hdlc", "optical"))
             case "drain":
                 values[key] = _one_of(key, value, ("auto", "trust", "compute"))
             case "strict":

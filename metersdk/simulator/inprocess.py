@@ -20,5 +20,5 @@ def open_simulated(address: Address) -> VirtualPort:
     """
     device = Image.load(address.path).device()
     settings = StationSettings(speech=address.framing or "optical")
-    model = LineModel() if address.framing else LineModel(baud=300)
+    model = LineModel(baud=300) if settings.speech == "optical" else LineModel()
     return VirtualPort(station(device, settings), model, name=str(address))

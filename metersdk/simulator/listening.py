@@ -69,11 +69,11 @@ class Listening:
         scheme = "listen" if self.kind == "dial" else self.kind
         where = path if self.kind == "pty" else f"{scheme}://{host}:{port}"
         keys = []
-        if self.kind in ("tcp", "dial") and self.speech in ("hdlc", "wrapper"):
+        if self.kind in ("tcp", "dial"):
             keys.append(f"framing={self.speech}")
         elif self.speech == "hdlc":
             keys += ["protocol=dlms", f"baud={settings.baud}"]
-        elif settings.optical is not None and settings.optical.pusher:
+        if settings.optical is not None and settings.optical.pusher:
             keys += ["mode=D", f"baud={settings.optical.push_baud}"]
         return where + ("?" + "&".join(keys) if keys else "")
 

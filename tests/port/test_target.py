@@ -35,7 +35,7 @@ from metersdk.port.virtual import VirtualPort
         ),
         ("udp://[2001:db8::1]", Address("udp", host="2001:db8::1", port=4059), "udp://[2001:db8::1]:4059"),
         ("rfc2217://gw:2217", Address("rfc2217", host="gw", port=2217), "rfc2217://gw:2217"),
-        ("socket://gw:2000", Address("tcp", host="gw", port=2000, framing="hdlc"), "tcp://gw:2000"),
+        ("socket://gw:2000", Address("tcp", host="gw", port=2000, framing="optical"), "tcp://gw:2000"),
         ("listen://:4059", Address("listen", port=4059), "listen://:4059"),
         ("listen://", Address("listen", port=4059), "listen://:4059"),
         ("sim://demo", Address("sim", path="demo"), "sim://demo"),
