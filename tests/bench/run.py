@@ -1,8 +1,8 @@
 """``make bench``: metersdk beside its peers, as ratios of one interleaved run.
 
-Every side works in a process of its own and times itself. In every round all sides of a workload take their turn, one
-after the other; a ratio is taken round by round, and the table shows the median with the least and the greatest.
-Answers are checked against what is known from how the data was made.
+Every side works in a process of its own and times itself by the CPU time it uses, user and system. In every round all
+sides of a workload take their turn, one after the other; a ratio is taken round by round, and the table shows the
+median with the least and the greatest. Answers are checked against what is known from how the data was made.
 """
 
 from __future__ import annotations

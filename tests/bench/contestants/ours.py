@@ -54,10 +54,10 @@ def gcm(path: str) -> Task:
     control = given["control"]
 
     def task(times: int) -> tuple[float, Any]:
-        begin = time.perf_counter()
+        begin = time.process_time()
         for _ in range(times):
             plain = [unseal(control, counter, title, encryption, authentication, body) for counter, body in apdus]
-        return time.perf_counter() - begin, plain
+        return time.process_time() - begin, plain
 
     return task
 

@@ -38,10 +38,10 @@ def gcm(path: str) -> Task:
     control = SecurityControlField(security_suite=0, authenticated=True, encrypted=True)
 
     def task(times: int) -> tuple[float, Any]:
-        begin = time.perf_counter()
+        begin = time.process_time()
         for _ in range(times):
             plain = [decrypt(control, title, counter, encryption, body, authentication) for counter, body in apdus]
-        return time.perf_counter() - begin, plain
+        return time.process_time() - begin, plain
 
     return task
 
