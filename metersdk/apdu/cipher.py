@@ -45,6 +45,8 @@ _SERVICE_TAGS = {**_PLAIN_OF_GLO, **_PLAIN_OF_DED}
 _DEDICATED_TAGS = frozenset((*_PLAIN_OF_DED, GENERAL_DED))
 
 TAG_SIZE = 12
+# Ends of slices: what the cipher's own tag of 16 octets has too many, and the two tags behind a plaintext.
+_CUT, _TWO_TAGS = TAG_SIZE - 16, -TAG_SIZE - 16
 _BROADCAST_BIT, _COMPRESSION_BIT = 0x40, 0x80
 _MODE_BITS, _SUITE_BITS = 0x30, 0x0F
 # SC and invocation counter stand before every protected body.
@@ -82,7 +84,7 @@ def seal(control: int, counter: int, title: bytes, ek: Secret, ak: Secret, plain
     mode = control & _MODE_BITS
     encrypt, iv = ek.gcm(), _iv(title, counter)
     if mode == 0x30:
-        return encrypt(iv, plain, ak.aad(control))[: TAG_SIZE - 16]
+        return encrypt(iv, plain, ak.aad(control))[:_CUT]
     if mode == 0x20:
         return encrypt(iv, plain, None)[:-16]
     if mode == 0x10:
@@ -98,22 +100,23 @@ def unseal(control: int, counter: int, title: bytes, ek: Secret, ak: Secret, bod
         SecurityError: the tag is wrong or missing.
     """
     mode = control & _MODE_BITS
-    if mode == 0:
-        return body
-    encrypt, iv = ek.gcm(), title + counter.to_bytes(4, "big")
-    if mode == 0x20:
-        return encrypt(iv, body, None)[:-16]
-    if len(body) < TAG_SIZE:
-        raise SecurityError("the protected APDU is shorter than its tag", layer="association")
     if mode == 0x30:
+        encrypt, iv = ek.gcm(), title + counter.to_bytes(4, "big")
         # The tag is run through too, and cut off with the one the call appends: cheaper than cutting it off first.
-        plain = encrypt(iv, body, None)[: -TAG_SIZE - 16]
-        good = encrypt(iv, plain, ak.aad(control))[-16 : TAG_SIZE - 16]
-    else:
+        plain = encrypt(iv, body, None)[:_TWO_TAGS]
+        good = encrypt(iv, plain, ak.aad(control))[-16:_CUT]
+    elif mode == 0x10:
         plain = body[:-TAG_SIZE]
-        good = encrypt(iv, b"", ak.aad(control) + plain)[:TAG_SIZE]
+        good = ek.gcm()(_iv(title, counter), b"", ak.aad(control) + plain)[:TAG_SIZE]
+    elif mode == 0x20:
+        return ek.gcm()(_iv(title, counter), body, None)[:-16]
+    else:
+        return body
+    # A body shorter than a tag has none, and is never equal to one.
     if not compare_digest(good, body[-TAG_SIZE:]):
-        raise SecurityError("the authentication tag is wrong", layer="association")
+        short = len(body) < TAG_SIZE
+        text = "the protected APDU is shorter than its tag" if short else "the authentication tag is wrong"
+        raise SecurityError(text, layer="association")
     return plain
 
 
