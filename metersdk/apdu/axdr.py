@@ -290,7 +290,8 @@ def _leaf(raw: bytes, tag: Tag, offset: int) -> tuple[Data, int]:
 
 @dataclass(frozen=True, slots=True)
 class TypeDescription:
-    """The type of the elements of a compact-array; ``count`` is the number of elements of an array."""
+    """The type of the elements of a compact-array; ``count`` is the number of elements of an array, -1 where the
+    contents say it."""
 
     tag: Tag
     count: int = 0
@@ -302,7 +303,7 @@ def decode_type(raw: bytes, offset: int = 0) -> tuple[TypeDescription, int]:
     return _describe(raw, offset, 0)
 
 
-def _describe(raw: bytes, offset: int, depth: int) -> tuple[TypeDescription, int]:
+def _describe(raw: bytes, offset: int, depth: int, counted: bool = True) -> tuple[TypeDescription, int]:
     open_: list[tuple[Tag, int, int, list[TypeDescription]]] = []
     while True:
         tag, body = _tag(raw, offset)
@@ -311,9 +312,8 @@ def _describe(raw: bytes, offset: int, depth: int) -> tuple[TypeDescription, int
         if tag is Tag.COMPACT_ARRAY:
             _bad("a compact-array inside a type description", raw, offset)
         if tag is Tag.ARRAY:
-            end = _within(raw, body, 2)
-            open_.append((tag, int.from_bytes(raw[body:end], "big"), 1, []))
-            offset = end
+            offset = _within(raw, body, 2) if counted else body
+            open_.append((tag, int.from_bytes(raw[body:offset], "big") if counted else -1, 1, []))
             continue
         offset = body
         if tag is Tag.STRUCTURE:
@@ -349,6 +349,21 @@ def _compact_array(raw: bytes, offset: int, depth: int) -> tuple[Data, int]:
     return Data(Tag.COMPACT_ARRAY, tuple(items)), end
 
 
+def decode_compact_data(buffer: bytes, template: bytes, *, counted_arrays: bool = False) -> Data:
+    """A compact_buffer by its template_description (class 62 attributes 2 and 5), which must use it up.
+
+    A template is a type description whose arrays have no count: the buffer says it. ``counted_arrays`` is for the
+    meters that write the count into the template, as a compact-array does. Raises DecodeError.
+    """
+    kind, end = _describe(template, 0, 0, counted_arrays)
+    if end != len(template):
+        _bad(f"{len(template) - end} octets left over behind the template", template, end)
+    value, end = _Contents(buffer, VALUES_PER_OCTET * (len(buffer) + len(template))).element(kind, 0)
+    if end != len(buffer):
+        _bad(f"{len(buffer) - end} octets left over behind the values of the template", buffer, end)
+    return value
+
+
 class _Contents:
     """Reads untagged elements; recursion is bounded, because the description was held to ``MAX_DEPTH``."""
 
@@ -363,7 +378,10 @@ class _Contents:
         if kind.tag not in _CONTAINERS:
             return _leaf(self.raw, kind.tag, offset)
         items: list[Data] = []
-        for item in kind.items * (kind.count if kind.tag is Tag.ARRAY else 1):
+        count = kind.count if kind.tag is Tag.ARRAY else 1
+        if count < 0:
+            count, offset = _count(self.raw, offset)
+        for item in kind.items * count:
             value, offset = self.element(item, offset)
             items.append(value)
         return Data(kind.tag, tuple(items)), offset

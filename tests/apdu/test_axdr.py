@@ -278,3 +278,40 @@ def test_any_octets_end_in_a_value_or_a_typed_error(raw: bytes) -> None:
     else:
         assert axdr.end_of(raw) == end
         assert axdr.encode(value)
+
+
+# name -> (template, what the buffer means)
+COMPACT_DATA = {
+    "compact_data_simple": ("0203110612", axdr.structure(axdr.u8(1), axdr.u32(100), axdr.u16(234))),
+    "compact_data_array": ("0202110112", axdr.structure(axdr.u8(1), axdr.array(axdr.u16(5), axdr.u16(6)))),
+}
+
+
+@pytest.mark.parametrize("name", COMPACT_DATA)
+def test_compact_data(name: str) -> None:
+    vectors = json.loads((Path(__file__).parents[1] / "vectors" / "dlms.json").read_text())
+    buffer = next(bytes.fromhex(vector["hex"]) for vector in vectors if vector["name"] == name)
+    template, meant = bytes.fromhex(COMPACT_DATA[name][0]), COMPACT_DATA[name][1]
+    assert axdr.decode_compact_data(buffer, template) == meant
+    for end in range(len(buffer)):
+        with pytest.raises(DecodeError):
+            axdr.decode_compact_data(buffer[:end], template)
+    for end in range(len(template)):
+        with pytest.raises(DecodeError):
+            axdr.decode_compact_data(buffer, template[:end])
+    with pytest.raises(DecodeError, match="left over"):
+        axdr.decode_compact_data(buffer + b"\0", template)
+    with pytest.raises(DecodeError, match="left over"):
+        axdr.decode_compact_data(buffer, template + b"\0")
+
+
+def test_compact_data_whose_template_counts() -> None:
+    value = axdr.decode_compact_data(bytes.fromhex("0100050006"), bytes.fromhex("02021101000212"), counted_arrays=True)
+    assert value == COMPACT_DATA["compact_data_array"][1]
+
+
+def test_compact_data_of_many_nulls_is_bounded() -> None:
+    with pytest.raises(DecodeError):
+        axdr.decode_compact_data(b"\xff", bytes.fromhex("01ffff01ffff00"), counted_arrays=True)
+    with pytest.raises(DecodeError):
+        axdr.decode_compact_data(bytes.fromhex("84ffffffff"), bytes.fromhex("0100"))
