@@ -103,7 +103,7 @@ def rates(stage: Stage, entries: Sequence[Entry]) -> dict[int, list[float]]:
 def peaks(stage: Stage, entries: Sequence[Entry]) -> dict[int, list[float]]:
     """Every time in a fresh process: what an allocator keeps from before would hide the growth."""
     out: dict[int, list[float]] = {number: [] for number in range(len(entries))}
-    for _ in range(min(3, stage.sizes.rounds)):
+    for _ in range(min(2, stage.sizes.rounds)):
         for number, entry in enumerate(entries):
             with ExitStack() as stack:
                 done = start(stack, stage, entry).ask(do="peak")
@@ -138,7 +138,7 @@ def compare(stage: Stage, workload: Workload) -> tuple[list[Row], list[str]]:
 
 
 def machine() -> dict[str, str]:
-    """What it ran on: processor, cores, and which ways of the kernel were taken."""
+    """What it ran on: processor, cores, how busy they were, and which ways of the kernel were taken."""
     from metersdk import fast
 
     model = platform.processor() or platform.machine()
@@ -148,7 +148,8 @@ def machine() -> dict[str, str]:
         named = {key.strip(): value.strip() for key, _, value in lines}
         where = [named.get(key, "?") for key in ("cpu family", "model")]
         model = f"{named.get('model name', model)} (family {where[0]}, model {where[1]})"
-    return {"cpu": model, "cores": str(os.cpu_count()), "kernel": fast.IMPL, "crc": crc_path(fast.IMPL)}
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "?"
+    return {"cpu": model, "cores": str(os.cpu_count()), "load": load, "kernel": fast.IMPL, "crc": crc_path(fast.IMPL)}
 
 
 def crc_path(impl: str) -> str:
@@ -188,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stage = Stage(chosen.out, sizes, pythons)
     rows: list[Row] = []
     missing: list[str] = []
-    begin = datetime.now(UTC)
+    begin, where = datetime.now(UTC), machine()
     try:
         for name in chosen.only or NAMES:
             print(f"== {name}", file=sys.stderr, flush=True)
@@ -212,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rounds": sizes.rounds,
         "python": platform.python_version(),
         "versions": pythons.versions,
-        "machine": machine(),
+        "machine": where,
         "missing": missing,
         "rows": [{**asdict(row), "verdict": "" if chosen.smoke else row.verdict} for row in rows],
     }
