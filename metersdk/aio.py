@@ -15,7 +15,8 @@ from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, Secu
 from metersdk.dialog.session import Session
 from metersdk.dialog.timing import Timing
 from metersdk.effects import Dialog
-from metersdk.meter import plan_for
+from metersdk.errors import MeterError
+from metersdk.meter import meter_closed, plan_for
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
 from metersdk.model.identity import Identity
@@ -44,16 +45,22 @@ class AsyncMeter:
         self._port = port
         self._session = session
         self._hearing = hearing
+        self._closed = False
         self.findings = hearing.findings
         self.pushes = hearing.pushes
 
     async def _run(self, dialog: Dialog[T]) -> T:
-        return await arun(self._session.limited(dialog), self._port, self._hearing)
+        return await arun(self._limited(dialog), self._port, self._hearing)
 
     async def _pieces(self, dialog: Dialog[object]) -> AsyncIterator[Profile]:
-        async with aiterate(self._session.limited(dialog), self._port) as events:
+        async with aiterate(self._limited(dialog), self._port) as events:
             async for piece in self._hearing.aprofiles(events):
                 yield piece
+
+    def _limited(self, dialog: Dialog[T]) -> Dialog[T]:
+        if self._closed:
+            raise meter_closed(self._port.name)
+        return self._session.limited(dialog)
 
     @property
     def identity(self) -> Awaitable[Identity]:
@@ -132,7 +139,13 @@ class AsyncMeter:
         return self._pieces(self._session.iter_profile(ProfileQuery(obis, start, stop, last, entries, columns)))
 
     async def close(self) -> None:
-        """Release the association, disconnect the link, let go of the port. Never raises for a silent meter."""
+        """Release the association, disconnect the link, let go of the port; a second call does nothing.
+
+        Never raises because of the meter or the line.
+        """
+        if self._closed:
+            return
+        self._closed = True
         try:
             await arun(self._session.close(), self._port, self._hearing)
         finally:
@@ -141,8 +154,13 @@ class AsyncMeter:
     async def __aenter__(self) -> AsyncMeter:
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self.close()
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            await self.close()
+        except MeterError:
+            # A trace that cannot be written to its end: what went wrong before is what counts.
+            if error is None:
+                raise
 
     def __repr__(self) -> str:
         return f"<AsyncMeter {self._port.name}: {self._session.name}>"
@@ -176,9 +194,9 @@ class Connecting:
         self._meter = await self._connect()
         return self._meter
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if self._meter is not None:
-            await self._meter.close()
+            await self._meter.__aexit__(kind, error, traceback)
 
 
 def aconnect(

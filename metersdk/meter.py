@@ -15,6 +15,7 @@ from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, Secu
 from metersdk.dialog.session import Session
 from metersdk.dialog.timing import Timing
 from metersdk.effects import Dialog
+from metersdk.errors import LocalProtocolError, MeterError
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
 from metersdk.model.identity import Identity
@@ -43,15 +44,21 @@ class Meter:
         self._port = port
         self._session = session
         self._hearing = hearing
+        self._closed = False
         self.findings = hearing.findings
         self.pushes = hearing.pushes
 
     def _run(self, dialog: Dialog[T]) -> T:
-        return run(self._session.limited(dialog), self._port, self._hearing)
+        return run(self._limited(dialog), self._port, self._hearing)
 
     def _pieces(self, dialog: Dialog[object]) -> Iterator[Profile]:
-        with iterate(self._session.limited(dialog), self._port) as events:
+        with iterate(self._limited(dialog), self._port) as events:
             yield from self._hearing.profiles(events)
+
+    def _limited(self, dialog: Dialog[T]) -> Dialog[T]:
+        if self._closed:
+            raise meter_closed(self._port.name)
+        return self._session.limited(dialog)
 
     @property
     def identity(self) -> Identity:
@@ -128,7 +135,13 @@ class Meter:
         return self._pieces(self._session.iter_profile(ProfileQuery(obis, start, stop, last, entries, columns)))
 
     def close(self) -> None:
-        """Release the association, disconnect the link, let go of the port. Never raises for a silent meter."""
+        """Release the association, disconnect the link, let go of the port; a second call does nothing.
+
+        Never raises because of the meter or the line.
+        """
+        if self._closed:
+            return
+        self._closed = True
         try:
             run(self._session.close(), self._port, self._hearing)
         finally:
@@ -137,8 +150,13 @@ class Meter:
     def __enter__(self) -> Meter:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            self.close()
+        except MeterError:
+            # A trace that cannot be written to its end: what went wrong before is what counts.
+            if error is None:
+                raise
 
     def __repr__(self) -> str:
         return f"<Meter {self._port.name}: {self._session.name}>"
@@ -192,6 +210,11 @@ def connect(
     except BaseException:
         port.close()
         raise
+
+
+def meter_closed(name: str) -> LocalProtocolError:
+    """The error for a call after ``close``."""
+    return LocalProtocolError(f"this meter was closed ({name})", hint="connect again")
 
 
 def plan_for(

@@ -37,6 +37,7 @@ from metersdk.errors import (
     DecodeError,
     Finding,
     LimitExceeded,
+    LinkError,
     LocalProtocolError,
     MeterError,
     SecurityError,
@@ -52,6 +53,8 @@ _PUSH_LIMIT = 256
 _EXCEPTION, _SERVICE_ERROR = 0xD8, 0x0E
 _INVOCATION_COUNTER_ERROR = 6
 _AARE, _RLRE = 0x61, 0x63
+# GET, SET and ACTION.
+_SERVICE_RESPONSES = (0xC4, 0xC5, 0xC7)
 # Class 15 Association LN, 0.0.40.0.0.255: the current association; method 1: reply_to_HLS_authentication.
 _REPLY_TO_HLS = MethodDescriptor(15, bytes((0, 0, 40, 0, 0, 255)), 1)
 _USES_TITLE = frozenset((Authentication.HIGH_GMAC, Authentication.HIGH_SHA256, Authentication.HIGH_ECDSA))
@@ -186,10 +189,13 @@ class Association:
         Raises:
             NoAnswer: nothing whole came in time.
             SecurityError: the answer is not protected as it must be, replayed, or the meter wants another counter.
+            LinkError: the link is lost, and the association with it.
             RemoteProtocolError: the answer is misshapen. The association can still be used.
         """
         if not self.is_open:
-            raise LocalProtocolError("there is no association; open it first", layer="association")
+            raise LocalProtocolError(
+                "there is no association", layer="association", hint="open it; once the link was lost, connect again"
+            )
         wire = self._protect(apdu)
         if self.max_pdu_server and len(wire) > self.max_pdu_server:
             raise LocalProtocolError(
@@ -198,12 +204,21 @@ class Association:
                 hint="the meter lacks block transfer for this service; ask for less at once",
             )
         self._deadline = (yield Now()) + self.settings.timeout
-        yield from self.link.send(wire, self._deadline)
+        try:
+            yield from self.link.send(wire, self._deadline)
+        except LinkError:
+            self.is_open = False
+            raise
         return (yield from self.receive())
 
     def receive(self) -> Dialog[bytes]:
         """Wait for one more answer under the deadline of the last ``exchange``."""
-        answer = yield from self._receive()
+        try:
+            answer = yield from self._receive()
+        except LinkError:
+            # An association lives on one link (Green Book 9.3): there is nothing left to release.
+            self.is_open = False
+            raise
         self._refuse_counter(answer)
         return answer
 
@@ -495,6 +510,9 @@ class Association:
         self._deadline = (yield Now()) + timeout
         yield from self.link.send(self.codec.encode_rlrq(rlrq), self._deadline)
         raw = yield from self._receive(_RLRE)
+        if raw[0] in _SERVICE_RESPONSES:
+            # The answer to a request that was given up.
+            raw = yield from self._receive(_RLRE)
         if raw[0] != _RLRE:
             raise DecodeError(f"unit {raw[0]:02X} where an RLRE belongs", layer="apdu", offset=0, data=raw)
         rlre = acse.decode_rlre(raw)

@@ -59,6 +59,7 @@ _MAX_OUT_OF_STEP: Final = 3
 # each copy would call for one more copy each, for ever. And a meter that is busy is not pestered.
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 1.0
+_CONNECT_AGAIN: Final = "connect again: the link is gone, and the association with it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +333,7 @@ class HdlcLink(Station):
         if self._out_of_step >= _MAX_OUT_OF_STEP:
             self._lost()
             text = f"the meter acknowledges frames that were never sent: {frame}"
-            raise LinkError(text, layer="link", state="NRM", retryable=True, hint="set the link up again")
+            raise LinkError(text, layer="link", state="NRM", retryable=True, hint=_CONNECT_AGAIN)
 
     def _take_information(self, frame: Frame) -> None:
         if not self._in.accept(frame.send_number):
@@ -450,11 +451,11 @@ class HdlcLink(Station):
         self.mode = follow(MODES, self.mode, event)
         if event is LinkEvent.FRMR:
             text = f"FRMR: {describe_reject(frame.information)}"
-            hint = "set negotiate=False" if connecting else "set the link up again"
+            hint = "set negotiate=False" if connecting else _CONNECT_AGAIN
         elif connecting:
             text, hint = "DM: the meter refuses a link", "another client may be connected; wait two minutes"
         else:
-            text, hint = "DM: the meter has dropped the link", "set the link up again"
+            text, hint = "DM: the meter has dropped the link", _CONNECT_AGAIN
         raise LinkError(text, layer="link", state=state, data=frame.encode(), retryable=True, hint=hint)
 
     def _lost(self) -> None:
@@ -462,7 +463,8 @@ class HdlcLink(Station):
 
     def _require_connected(self) -> None:
         if self.mode is not Mode.CONNECTED:
-            raise LocalProtocolError("the link is not open", layer="link", state=str(self.mode))
+            text = "the link is not open, or was lost"
+            raise LocalProtocolError(text, layer="link", state=str(self.mode), hint=_CONNECT_AGAIN)
 
 
 class WrapperLink:

@@ -203,7 +203,11 @@ class ReadoutSession:
         raise LocalProtocolError(f"{what}: over {self._identity.protocol} {_ONE_MESSAGE}", hint=hint)
 
     def close(self) -> Dialog[None]:
-        yield from self._source.close()
+        """Never raises because of the line; what went wrong becomes a finding."""
+        try:
+            yield from self._source.close()
+        except MeterError as error:
+            yield Emit(Finding("release", f"no good-bye to the meter: {error.message}", "line"))
 
 
 def _identified(identity: Identity, said: Identification) -> Identity:

@@ -78,7 +78,6 @@ class DlmsSession:
         identity: what sign-on told; completed by ``identify``.
         quirks: what is special about this meter.
         timing: the caller's limits.
-        farewell: what ends the line's own protocol after the link is down; None where there is nothing to say.
     """
 
     def __init__(self, association: Association, identity: Identity, quirks: Quirks, timing: Timing) -> None:
@@ -196,7 +195,6 @@ class DlmsSession:
             "a readout is the data message of IEC 62056-21; this session speaks DLMS",
             hint="use registers(), or connect(..., protocol='iec62056-21')",
         )
-        yield
 
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
         return (yield from self._profile(read_profile, query))

@@ -131,8 +131,16 @@ class Recorder:
     def close(self) -> None:
         """End the file; a second call does nothing."""
         if not self._file.closed:
-            self._let_go()
+            try:
+                self._let_go()
+            finally:
+                self._end()
+
+    def _end(self) -> None:
+        try:
             self._file.close()
+        except OSError as error:
+            raise _file_error(self._path, error) from error
 
     def _let_go(self) -> None:
         data, self._held = self._held, b""

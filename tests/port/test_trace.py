@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from metersdk.effects import Dialog, Receive, Send, SetLine, Sleep
-from metersdk.errors import LocalProtocolError, PortClosed, PortNotFound
+from metersdk.errors import LocalProtocolError, PortClosed, PortError, PortNotFound
 from metersdk.port.address import aopen_port, open_port
 from metersdk.port.drive import arun, run
 from metersdk.port.line import LineModel
@@ -228,3 +229,18 @@ def test_a_tolerant_replay_goes_on_where_it_can(tmp_path: Path) -> None:
     assert port.receive(2) == b"/ABC5\\2METER\r\n"
     port.send(b"nobody ever sent this")
     assert port.receive(1.5) == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_a_typed_error_and_the_port_is_let_go(tmp_path: Path) -> None:
+    behind = VirtualPort(meter())
+    port = RecordingPort(behind, tmp_path / "trace")
+    with open("/dev/full", "wb") as full:
+        os.dup2(full.fileno(), port.recorder._file.fileno())
+    with pytest.raises(PortError, match="No space left"):
+        port.send(b"/?!\r\n")
+    with pytest.raises(PortError, match="No space left"):
+        port.close()
+    with pytest.raises(PortClosed):
+        behind.receive(0.0)
+    port.close()
