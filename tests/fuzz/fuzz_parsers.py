@@ -438,11 +438,13 @@ def images() -> list[bytes]:
     folder = resources.files("metersdk.simulator").joinpath("images")
     return [
         folder.joinpath("bench.toml").read_bytes(),
-        b'name = "x"\n[meter]\nmanufacturer = "MSK"\nidentification = \'MSK5\\2X\'\nserial = "1"\n'
-        b'logical_device_name = "MSK1"\nsystem_title = "4D534B5231345678"\nsince = 2024-01-01T00:00:00Z\n'
-        b'[[association]]\nclient = 16\nrole = "public"\n'
-        b'[[object]]\nclass = 3\nobis = "1-0:1.8.0"\nunit = "Wh"\nsource = { kind = "counter", start = 1000 }\n'
-        b'[[readout]]\nkind = "register"\ncode = "1.8.0"\nobject = "1-0:1.8.0"\n',
+        (
+            b'name = "x"\n[meter]\nmanufacturer = "MSK"\nidentification = \'MSK5\\2X\'\nserial = "1"\n'
+            b'logical_device_name = "MSK1"\nsystem_title = "4D534B5231345678"\nsince = 2024-01-01T00:00:00Z\n'
+            b'[[association]]\nclient = 16\nrole = "public"\n'
+            b'[[object]]\nclass = 3\nobis = "1-0:1.8.0"\nunit = "Wh"\nsource = { kind = "counter", start = 1000 }\n'
+            b'[[readout]]\nkind = "register"\ncode = "1.8.0"\nobject = "1-0:1.8.0"\n'
+        ),
     ]
 
 
