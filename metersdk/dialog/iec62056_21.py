@@ -172,7 +172,11 @@ def sign_on(settings: SignOn, buffer: ReceiveBuffer | None = None) -> Dialog[Sig
     deadline = started + settings.total
     for rung in range(3):
         identification = yield from _identify(line, settings, deadline)
-        signed = yield from _select(line, settings, identification, rung, deadline)
+        try:
+            signed = yield from _select(line, settings, identification, rung, deadline)
+        except Cancel:
+            yield from line.send(SIGN_OFF)
+            raise
         if signed is not None:
             return signed
         line.note("no-data-at-speed", f"no readable data at {line.baud} Bd after the acknowledgement")

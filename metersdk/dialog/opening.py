@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 from metersdk.apdu.acse import Authentication
 from metersdk.apdu.cipher import Keys, Secret, Security
 from metersdk.dialog.association import Association, AssociationSettings, Link
-from metersdk.dialog.iec62056_21 import SignedOn, SignOn, fall_back, hand_over, sign_on
+from metersdk.dialog.iec62056_21 import SignedOn, SignOn, fall_back, hand_over, recover, sign_on
 from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
 from metersdk.dialog.optical import OpticalTiming
 from metersdk.dialog.readout import ListeningSource, ReadoutSession, SignedOnSource
@@ -18,6 +18,8 @@ from metersdk.dialog.timing import Timing, within
 from metersdk.effects import Dialog, Emit, Now, SetLine, State
 from metersdk.errors import Cancel, DecodeError, LocalProtocolError, MeterError, NoAnswer, ServiceError
 from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.frame.hdlc import Frame, FrameKind, control_octet
+from metersdk.frame.hdlc_address import Address
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.quirks import Quirks
@@ -37,6 +39,8 @@ _FRAME_OVERHEAD = 17
 _CHARACTER_BITS = 10
 # Seconds for the good-bye of an opening that failed half-way.
 _FAREWELL = 2.0
+# Seconds that a meter amid its data message, or noise, may keep the line busy before it is told to stop.
+_BUSY_LINE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +185,11 @@ def _named(kind: type[E], name: str, what: str) -> E:
 def open_session(plan: Plan) -> Dialog[Session]:
     """Reach the meter as planned; what was opened half-way is closed again before an error goes on.
 
+    On a line, ``auto`` asks in turn: three requests at 300 Bd, HDLC at ``baud``, the good-byes of a session left open
+    at ``baud``, one more request. With the default times a dead line is given up after 20 s, a noisy one after 40 s.
+
     Raises:
-        NoAnswer: nobody answered, in any protocol that was tried.
+        NoAnswer: nobody answered, in any protocol that was tried; the error is that of the first one.
         AssociationRefused, SecurityError: the meter did not want this client.
         RemoteProtocolError: what answered does not speak the protocol.
     """
@@ -229,9 +236,15 @@ def _open_planned(plan: Plan) -> Dialog[Session]:
     try:
         signed = yield from sign_on(plan.sign_on, buffer)
     except NoAnswer as silence:
-        if plan.protocol != "auto":
+        if plan.medium != "line" or silence.state != "sign-on":
             raise
-        return (yield from _direct(plan, buffer, silence))
+        if plan.protocol == "auto" and (session := (yield from _direct(plan, buffer))) is not None:
+            return session
+        signed = yield from _recovered(plan, buffer, silence)
+    return (yield from _signed_on(plan, buffer, signed))
+
+
+def _signed_on(plan: Plan, buffer: ReceiveBuffer, signed: SignedOn) -> Dialog[Session]:
     if signed.mode != "E":
         return _readout_session(plan, signed, buffer)
     yield from hand_over(signed)
@@ -249,15 +262,38 @@ def _readout_session(plan: Plan, signed: SignedOn, buffer: ReceiveBuffer) -> Ses
     return ReadoutSession(SignedOnSource(signed, buffer), _identity(plan, signed), plan.timing)
 
 
-def _direct(plan: Plan, buffer: ReceiveBuffer, silence: NoAnswer) -> Dialog[Session]:
-    """Nobody answered the sign-on: many meters on RS-485 speak HDLC at once. If they do not, the first error counts."""
+def _direct(plan: Plan, buffer: ReceiveBuffer) -> Dialog[Session | None]:
+    """Nobody answered the sign-on: many meters on RS-485 speak HDLC at once. None if this one does not."""
     yield Emit(State("direct-hdlc", f"no answer to the sign-on; trying HDLC at {plan.baud} Bd"))
     yield SetLine(plan.baud)
     buffer.clear()
     try:
         return (yield from _associate(plan, buffer, _identity(plan, None)))
     except NoLink:
+        return None
+
+
+def _recovered(plan: Plan, buffer: ReceiveBuffer, silence: NoAnswer) -> Dialog[SignedOn]:
+    """Nobody answered at all: a reader that crashed may have left the meter amid a session, deaf to 300 Bd for 60 to
+    120 s. It is told that the session is over, at the likeliest speed, and asked once more.
+
+    Raises:
+        NoAnswer: ``silence``, the first one.
+    """
+    text = f"no answer; ending a session that may have been left open at {plan.baud} Bd, and asking once more"
+    yield Emit(State("recover", text))
+    patient = replace(plan.sign_on, total=min(plan.sign_on.total, _BUSY_LINE))
+    try:
+        yield from recover(patient, last_baud=plan.baud, disconnect=_disconnect(plan))
+        return (yield from sign_on(replace(plan.sign_on, retries=0), buffer))
+    except NoAnswer:
         raise silence from None
+
+
+def _disconnect(plan: Plan) -> bytes:
+    server = Address.of(plan.association.server, plan.hdlc.physical, plan.hdlc.address_size)
+    client = Address.of(plan.association.client, None, 1)
+    return Frame(server.encode(), client.encode(), control_octet(FrameKind.DISC, poll=True)).encode()
 
 
 class NoLink(NoAnswer):
@@ -270,10 +306,11 @@ def _associate(plan: Plan, buffer: ReceiveBuffer, identity: Identity) -> Dialog[
     try:
         yield from association.open()
     except (MeterError, Cancel) as error:
-        if isinstance(link, HdlcLink) and link.parameters is None:
+        if isinstance(link, HdlcLink) and link.parameters is None and isinstance(error, MeterError):
             if isinstance(error, NoAnswer):
                 raise NoLink(error.message, layer=error.layer, state=error.state, retryable=True) from error
             raise
+        # A cancelled SNRM is taken back, too: its UA may be on the way.
         yield from link.close((yield Now()) + _FAREWELL)
         raise
     return DlmsSession(association, identity, plan.quirks, plan.timing)
