@@ -43,7 +43,8 @@ def head(result: Result) -> list[str]:
     return [
         f"{result['command']}, {result['date']}, {result['rounds']} interleaved rounds, {result['seconds']} s",
         f"Python {result['python']}, " + ", ".join(f"{name} {version}" for name, version in versions.items()),
-        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']} at the start; kernel: {machine['kernel']}, CRC by {machine['crc']}",
+        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']} at the start",
+        f"kernel: {machine['kernel']}, CRC by {machine['crc']}",
     ]
 
 
