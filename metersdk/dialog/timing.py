@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -58,7 +59,9 @@ def within(dialog: Dialog[T], seconds: float | None) -> Dialog[T]:
                 if now >= deadline:
                     late = NoAnswer(f"not done within {seconds:g} s", hint="allow more time, or read less at once")
                     if told:
-                        dialog.close()
+                        # RuntimeError: it yields even now, in a `finally` of its own, and is left there.
+                        with suppress(RuntimeError):
+                            dialog.close()
                         raise late
                     told, deadline = True, now + GOODBYE
                     effect = dialog.throw(late)

@@ -85,8 +85,16 @@ def bound(address: Address) -> socket.socket:
 
 
 def prompt(sock: socket.socket) -> None:
-    """Requests are small and answered one by one: Nagle would hold them back."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    """Requests are small and answered one by one: Nagle would hold them back.
+
+    Raises:
+        OSError: the peer is gone again already (macOS); the socket is closed.
+    """
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        sock.close()
+        raise
 
 
 def open_socket(address: Address) -> SocketPort:
@@ -104,9 +112,9 @@ def open_socket(address: Address) -> SocketPort:
         if address.is_datagram:
             return SocketPort(_datagram(address), str(address), datagram=True)
         sock = socket.create_connection((address.host, address.port), timeout)
+        prompt(sock)
     except OSError as error:
         raise connection_error(str(address), error) from error
-    prompt(sock)
     return SocketPort(sock, str(address))
 
 
@@ -119,11 +127,11 @@ def accept(server: socket.socket, name: str, timeout: float | None = None) -> So
     server.settimeout(timeout)
     try:
         sock, peer = server.accept()
+        prompt(sock)
     except TimeoutError:
         raise nobody_came(name) from None
     except OSError as error:
         raise connection_error(name, error) from error
-    prompt(sock)
     return SocketPort(sock, f"{name} from {peer[0]}")
 
 

@@ -89,8 +89,9 @@ def opened(address: Address) -> serial.Serial:
         # flock keeps out programs that ask for it, TIOCEXCL all but root.
         with suppress(OSError):
             fcntl.ioctl(device.fileno(), termios.TIOCEXCL)
-    # FTDI holds received octets back for 16 ms unless told; not every driver can be, and a PTY never.
-    with suppress(OSError, ValueError, AttributeError):
+    # FTDI holds received octets back for 16 ms unless told; not every driver can be, a PTY never, and pyserial only
+    # knows how on Linux.
+    with suppress(OSError, ValueError, AttributeError, NotImplementedError):
         device.set_low_latency_mode(True)
     return device
 

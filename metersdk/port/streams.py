@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import serial
@@ -68,11 +68,11 @@ async def accept(server: socket.socket, name: str, timeout: float | None = None)
             raise blocking.nobody_came(name)
         try:
             sock, peer = server.accept()
+            blocking.prompt(sock)
         except BlockingIOError:
             continue
         except OSError as error:
             raise blocking.connection_error(name, error) from error
-        blocking.prompt(sock)
         return AsyncSocketPort(sock, f"{name} from {peer[0]}")
 
 
@@ -259,11 +259,19 @@ class AsyncSocketPort:
             raise PortClosed(f"{self.name} is closed", layer="port")
 
 
+def _let_go(opening: Future[Port]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
 async def _in_thread(opener: Callable[[], Port]) -> ThreadedPort:
     executor = ThreadPoolExecutor(1, thread_name_prefix="metersdk-port")
+    opening = executor.submit(opener)
     try:
-        return ThreadedPort(await asyncio.get_running_loop().run_in_executor(executor, opener), executor)
+        return ThreadedPort(await asyncio.wrap_future(opening), executor)
     except BaseException:
+        # Given up: the thread cannot be stopped, but what it opens after all is closed again.
+        opening.add_done_callback(_let_go)
         executor.shutdown(wait=False)
         raise
 

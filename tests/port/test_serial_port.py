@@ -243,6 +243,17 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
             open_port(str(path))
 
 
+def test_a_driver_that_cannot_be_told_to_hurry_is_no_error(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyserial knows low latency on Linux only; elsewhere it says so with an exception of its own choice."""
+
+    def set_low_latency_mode(device: serial.Serial, wanted: bool) -> None:
+        raise NotImplementedError("Low latency not supported on this platform")
+
+    monkeypatch.setattr(serial.Serial, "set_low_latency_mode", set_low_latency_mode)
+    port = open_port(terminal.path)
+    port.close()
+
+
 class FakeLine:
     """The far end of an RFC 2217 server: keeps what is set and written, and answers each ``/?!``."""
 

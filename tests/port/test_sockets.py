@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from metersdk.effects import Dialog, Receive
 from metersdk.errors import NoAnswer, PortBusy, PortClosed, PortError, PortNotFound
 from metersdk.port import blocking, streams
 from metersdk.port.address import aopen_port, open_port, parse_address
 from metersdk.port.drive import AsyncPort
 from metersdk.port.streams import ThreadedPort
-from metersdk.port.virtual import AsyncFromSync
+from metersdk.port.virtual import AsyncFromSync, VirtualPort
 
 # Every test drives the asyncio face; these are the ways to get one.
 Opener = Callable[[str], Coroutine[Any, Any, AsyncPort]]
@@ -244,3 +245,65 @@ def test_more_than_the_buffers_hold() -> None:
             hearing.join(30)
         port.close()
         assert heard == sent
+
+
+@pytest.mark.parametrize("how", ["blocking", "asyncio"])
+@pytest.mark.parametrize("dials_in", [False, True])
+def test_a_peer_that_is_gone_at_once(how: str, dials_in: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS refuses options for a connection that was reset already: a typed error, and no socket stays open."""
+    made: list[socket.socket] = []
+    whole = socket.socket.setsockopt
+
+    def setsockopt(sock: socket.socket, level: int, option: int, value: int) -> None:
+        if (level, option) == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
+            made.append(sock)
+            raise OSError(22, "Invalid argument")
+        whole(sock, level, option, value)
+
+    async def connect(listener: socket.socket) -> object:
+        port = listener.getsockname()[1]
+        if not dials_in:
+            target = f"tcp://127.0.0.1:{port}"
+            return open_port(target) if how == "blocking" else await aopen_port(target)
+        with socket.create_connection(("127.0.0.1", port)):
+            return blocking.accept(listener, "x", 5) if how == "blocking" else await streams.accept(listener, "x", 5)
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            monkeypatch.setattr(socket.socket, "setsockopt", setsockopt)
+            with pytest.raises(PortError, match="Invalid argument"):
+                await connect(listener)
+
+    asyncio.run(main())
+    assert [sock.fileno() for sock in made] == [-1]
+
+
+def test_what_a_thread_opens_for_nobody_is_closed_again() -> None:
+    port = VirtualPort(nothing())
+    begun, may_go, gone = threading.Event(), threading.Event(), threading.Event()
+
+    def opener() -> VirtualPort:
+        begun.set()
+        may_go.wait(10)
+        return port
+
+    def close() -> None:
+        VirtualPort.close(port)
+        gone.set()
+
+    port.close = close  # type: ignore[method-assign]
+
+    async def main() -> None:
+        task = asyncio.ensure_future(streams._in_thread(opener))
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        may_go.set()
+        assert await asyncio.to_thread(gone.wait, 10)
+
+    asyncio.run(main())
+
+
+def nothing() -> Dialog[None]:
+    yield Receive(1.0)
