@@ -61,7 +61,7 @@ class MeterError(Exception):
         message: what happened, in one sentence.
         layer: the room that saw it: ``port line frame link apdu association data``.
         offset: octet in ``data`` where it was seen, -1 if none.
-        data: the octets concerned; at most ``KEPT_BYTES`` around ``offset`` are kept.
+        data: the octets concerned; at most ``KEPT_BYTES`` around ``offset`` are kept, from ``data_start`` on.
         state: state of the machine that saw it.
         retryable: True if the same call may succeed when repeated.
         hint: the next thing a technician should try.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Literal
 
 import pytest
 
 import metersdk
-from metersdk.errors import LinkError, LocalProtocolError, MeterError, PortClosed, PortError
+from metersdk.errors import DataAccessError, LinkError, LocalProtocolError, MeterError, PortClosed, PortError
 from metersdk.frame.hdlc import Frame, FrameKind, control_octet
 from metersdk.meter import Meter
 from metersdk.port.trace import RecordingPort
@@ -155,3 +157,29 @@ def test_an_error_in_the_block_is_not_hidden_by_the_end_of_the_trace(
         _ = 1 // 0
     with pytest.raises(MeterError, match="no space left"), traced():
         pass
+
+
+def requests(meter: Meter) -> list[bytes]:
+    """The first octets of each APDU that was sent, over the wrapper."""
+    return [data[8:10] for data in sent(line_of(meter), 0.0)]
+
+
+@pytest.mark.parametrize("with_list", [True, False])
+def test_a_meter_that_answers_lists_wrongly_is_never_asked_one(with_list: bool) -> None:
+    target = "sim://residential?framing=wrapper"
+    with metersdk.connect(target, vendor=metersdk.Quirks(get_with_list=with_list)) as meter:
+        assert meter.identity.serial_number and len(meter.registers()) > 5
+        meter.get_profile(entries=(1, 2))
+        assert (b"\xc0\x03" in requests(meter)) == with_list
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_clock_is_set_in_the_sense_of_the_meter(sign: Literal[1, -1]) -> None:
+    moment = datetime(2026, 7, 1, 12, 0, tzinfo=timezone(timedelta(hours=2)))
+    target = "sim://residential?framing=wrapper"
+    with metersdk.connect(target, vendor=metersdk.Quirks(deviation_sign=sign)) as meter:
+        with pytest.raises(DataAccessError):
+            # The public client may not; what it asked for is what counts.
+            meter.set_clock(moment)
+        written = sent(line_of(meter), 0.0)[-1]
+        assert written[-3:-1] == (-120 * sign).to_bytes(2, "big", signed=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from metersdk.effects import Dialog, Now, Receive, Send, SetLine
@@ -27,7 +27,7 @@ class OpticalTiming:
         reaction_min, reaction_min_fast: tr, message received to answer sent; the fast one for a meter whose third
             letter is lower case. They bind the reader, too.
         reaction_max: the upper end of tr.
-        reply_min, reply_max: tt, how long a meter waits for an answer before it goes on without.
+        reply_max: tt, how long a meter waits for an answer before it goes on without (1.5 to 2.2).
         octet_gap: ta, the longest pause between two characters of a message.
         inactivity_min, inactivity_max: after so long a silence the meter ends the session.
         wake_up, wake_up_pause: NULs for so long (2.1 to 2.3 s, gaps of 5 ms at most), then a pause (1.5 to 1.7 s).
@@ -43,7 +43,6 @@ class OpticalTiming:
     reaction_min: float = 0.2
     reaction_min_fast: float = 0.02
     reaction_max: float = 1.5
-    reply_min: float = 1.5
     reply_max: float = 2.2
     octet_gap: float = 1.5
     inactivity_min: float = 60.0
@@ -61,10 +60,6 @@ class OpticalTiming:
 
     def margins(self, fast: bool) -> tuple[float, float]:
         return self.switch_margin_fast if fast else self.switch_margin
-
-    def over(self, round_trip: float) -> OpticalTiming:
-        """The same over a connection with this round trip."""
-        return replace(self, latency=self.latency + round_trip)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ read and cut here, and a finding says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
@@ -19,7 +20,16 @@ from metersdk.apdu.xdlms import AttributeDescriptor, Item, Selection
 from metersdk.dialog import dlms
 from metersdk.dialog.selection import by_entry, by_range
 from metersdk.effects import Dialog, Effect, Emit, Progress
-from metersdk.errors import DataAccessError, DecodeError, ExceptionResponse, Finding, LocalProtocolError
+from metersdk.errors import (
+    DataAccessError,
+    DecodeError,
+    ExceptionResponse,
+    Finding,
+    LocalProtocolError,
+    MeterError,
+    PartialResult,
+    SecurityError,
+)
 from metersdk.model.column import CaptureObject
 from metersdk.model.cosem.kinds import CAPTURE_OBJECT, array_of
 from metersdk.model.obis import Obis
@@ -116,6 +126,8 @@ def read_profile(
         LocalProtocolError: span and entries together, or a column that the profile does not capture.
         DataAccessError: the meter refuses the capture objects or the buffer.
         DecodeError: capture objects that are none. Damage within the buffer is reported by the profile instead.
+        PartialResult: reading broke off; ``result`` is the profile of the rows that came before, ``truncated``, and
+            ``__cause__`` says why. Not for a SecurityError, nor where no row had come.
     """
     pieces: list[Profile] = []
 
@@ -123,8 +135,28 @@ def read_profile(
         pieces.append(piece)
         return ()
 
-    yield from _read(ex, obis, start, stop, entries, columns, quirks, keep, patient=True)
+    try:
+        yield from _read(ex, obis, start, stop, entries, columns, quirks, keep, patient=True)
+    except SecurityError:
+        raise
+    except MeterError as error:
+        if not any(pieces):
+            raise
+        raise _broken_off(Profile.concat(pieces), error) from error
     return Profile.concat(pieces)
+
+
+def _broken_off(home: Profile, error: MeterError) -> PartialResult:
+    clock = home.clock
+    last = None if clock is None else next(filter(None, map(clock.moment, reversed(range(len(home))))), None)
+    return PartialResult(
+        f"reading broke off after {len(home)} rows: {error.message}",
+        result=home,
+        layer=error.layer,
+        state=error.state,
+        retryable=error.retryable,
+        hint=error.hint if last is None else f"ask for the rest from {last.isoformat()}",
+    )
 
 
 def iter_profile(
@@ -137,7 +169,10 @@ def iter_profile(
     columns: Sequence[Obis | str] | None = None,
     quirks: Quirks = _QUIRKS,
 ) -> Dialog[None]:
-    """Like ``read_profile``, and emits the rows as ``Profile`` pieces while they arrive; the last may be empty."""
+    """Like ``read_profile``, and emits the rows as ``Profile`` pieces while they arrive; the last may be empty.
+
+    Where reading breaks off, the last piece is ``truncated``, and the error itself is raised behind it.
+    """
     yield from _read(ex, obis, start, stop, entries, columns, quirks, lambda piece: (Emit(piece),))
 
 
@@ -164,8 +199,12 @@ def _read(
             yield from dlms.stream(ex, CLASS, generic.obis.octets, _BUFFER, plan.selection, reader.feed)
         except (DataAccessError, ExceptionResponse) as refusal:
             if plan is plans[-1] or reader.fed or not _is_about_selection(refusal):
+                yield from reader.break_off()
                 raise
             continue
+        except MeterError:
+            yield from reader.break_off()
+            raise
         yield from reader.finish()
         return
 
@@ -228,13 +267,21 @@ class _Reader:
             total = self._decoder.announced
             yield Emit(Progress(self._decoder.rows, self._total if total is None else total, "rows"))
 
-    def finish(self) -> Iterator[Effect]:
+    def finish(self, *, broken: bool = False) -> Iterator[Effect]:
         if self._kept:
             yield from self._decode()
         last = self._decoder.finish()
         cut = self._fitted(last)
-        findings = (*self._notes, *last.findings)
-        yield from self._take(Profile(self._head, cut.table, truncated=last.truncated, findings=findings))
+        # Of a buffer that broke off it is no news that its end is missing.
+        found = (each for each in last.findings if not (broken and each.code in ("truncated", "row-count")))
+        findings = (*self._notes, *found)
+        yield from self._take(Profile(self._head, cut.table, truncated=broken or last.truncated, findings=findings))
+
+    def break_off(self) -> Iterator[Effect]:
+        """Nothing more comes, for an error is under way: hand out what is there, and raise nothing instead of it."""
+        if self.fed:
+            with suppress(DecodeError):
+                yield from self.finish(broken=True)
 
     def _fitted(self, piece: Profile) -> Profile:
         cut = self._cut(piece) if self._cut is not None else piece

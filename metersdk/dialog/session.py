@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -99,7 +100,7 @@ class DlmsSession:
         """Logical device name, serial number and system title, as far as this client may read them."""
         if not self._identified:
             wanted = [_item(1, LOGICAL_DEVICE_NAME, 2), _item(1, SERIAL_NUMBER, 2)]
-            name, serial = [_text(each) for each in (yield from dlms.get_list(self._association, wanted))]
+            name, serial = [_text(each) for each in (yield from self._get_list(wanted))]
             title = self._association.server_title
             known = self._identity.model_dump()
             told: dict[str, object] = {
@@ -113,6 +114,9 @@ class DlmsSession:
             self._identified = True
         return self._identity
 
+    def _get_list(self, items: Sequence[Item]) -> Dialog[list[bytes | DataAccessResult]]:
+        return dlms.get_list(self._association, items, singly=not self._quirks.get_with_list)
+
     def objects(self) -> Dialog[ObjectView]:
         if self._objects is None:
             raw = yield from dlms.get(self._association, 15, CURRENT_ASSOCIATION.octets, 2)
@@ -125,6 +129,8 @@ class DlmsSession:
 
     def set_clock(self, moment: datetime) -> Dialog[None]:
         stamp = DateTime.from_datetime(moment)
+        if stamp.deviation is not None:
+            stamp = replace(stamp, deviation=stamp.deviation * self._quirks.deviation_sign)
         yield from dlms.set_(self._association, 8, CLOCK.octets, 2, axdr.encode(DATE_TIME.encode(stamp)))
 
     def get(self, class_id: int, obis: Code, attribute: int, *, raw: bool = False) -> Dialog[object]:
@@ -176,8 +182,8 @@ class DlmsSession:
     def _fill(self, items: Sequence[CosemObject], *, strict: bool = True) -> Dialog[list[Obis]]:
         """Read what a reading needs of each object; the codes of those whose value was refused."""
         wanted = [(item, number) for item in items for number in _OF_A_READING[item.class_id]]
-        results = yield from dlms.get_list(
-            self._association, [_item(item.class_id, item.logical_name, number) for item, number in wanted]
+        results = yield from self._get_list(
+            [_item(item.class_id, item.logical_name, number) for item, number in wanted]
         )
         refused: list[Obis] = []
         for (item, number), result in zip(wanted, results, strict=True):

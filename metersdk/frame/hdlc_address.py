@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from metersdk.errors import FrameError, LocalProtocolError
 
 # Reserved addresses, one-octet half and two-octet half (IEC 62056-46 6.4.2.3).
-NO_STATION = 0x00
 CALLING = (0x7E, 0x3FFE)
 ALL_STATION = (0x7F, 0x3FFF)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 
 from metersdk import fast
 from metersdk.errors import ChecksumError, DecodeError, Finding, LocalProtocolError
@@ -45,14 +45,6 @@ def to_line(text: bytes) -> bytes:
 def from_line(octets: bytes) -> tuple[bytes, array[int]]:
     """Octets -> 7-bit characters, and the positions whose parity was odd."""
     return fast.parity_strip(octets)
-
-
-class Option(IntEnum):
-    """Y of the acknowledgement/option select message (6.3.5); 3 to 5 are reserved, 6 to 9 the manufacturer's."""
-
-    READOUT = 0
-    PROGRAMMING = 1
-    BINARY = 2
 
 
 def check_address(address: str) -> str:

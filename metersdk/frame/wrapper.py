@@ -14,8 +14,6 @@ from metersdk.frame.buffer import ReceiveBuffer
 VERSION: Final = 1
 HEADER_LENGTH: Final = 8
 MAX_APDU: Final = 0xFFFF
-# The registered port of DLMS/COSEM, TCP and UDP.
-PORT: Final = 4059
 
 
 @dataclass(frozen=True, slots=True)

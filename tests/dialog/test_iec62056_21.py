@@ -312,7 +312,7 @@ def test_flipped_bits_never_pass(seed: int) -> None:
 
 
 def test_a_round_trip_of_1_s() -> None:
-    settings = SignOn(timing=OpticalTiming().over(1.0))
+    settings = SignOn(timing=OpticalTiming(latency=1.0))
     line = port(meter(reply_time=5.0), LineModel(delay=0.5))
     assert is_whole(run(read(settings), line))
 
