@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Literal
@@ -10,7 +11,7 @@ from typing import Literal
 import pytest
 
 import metersdk
-from metersdk.errors import DataAccessError, LinkError, LocalProtocolError, MeterError, PortClosed, PortError
+from metersdk.errors import DataAccessError, LinkError, LocalProtocolError, MeterError, NoAnswer, PortClosed, PortError
 from metersdk.frame.hdlc import Frame, FrameKind, control_octet
 from metersdk.meter import Meter
 from metersdk.port.trace import RecordingPort
@@ -183,3 +184,34 @@ def test_the_clock_is_set_in_the_sense_of_the_meter(sign: Literal[1, -1]) -> Non
             meter.set_clock(moment)
         written = sent(line_of(meter), 0.0)[-1]
         assert written[-3:-1] == (-120 * sign).to_bytes(2, "big", signed=True)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_request_that_was_given_up_is_not_carried_out_later(lost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither lost nor late: who was told that the meter did not answer has moved on."""
+    with metersdk.connect("sim://residential?framing=hdlc&protocol=dlms") as meter:
+        port = line_of(meter)
+        with monkeypatch.context() as patch:
+            patch.setattr(port, "send", lambda data: None)
+            with pytest.raises(NoAnswer):
+                for _ in range(lost):
+                    with contextlib.suppress(NoAnswer):
+                        meter.action(3, "1.0.1.8.0.255", 1)
+                meter.action(3, "1.0.1.8.0.255", 1)
+        before = port.now()
+        assert meter.read("1.0.1.8.0.255").value
+        assert meter.read("1.0.1.8.0.255").value
+        assert not [data for data in sent(port, before) if b"\xe6\xe6\x00\xc3" in data]
+
+
+def test_disc_is_repeated_when_it_is_lost() -> None:
+    def nobody_hears(data: bytes) -> None:
+        said.append(data)
+
+    meter = metersdk.connect("sim://residential?framing=hdlc&protocol=dlms&client=16")
+    port, said = line_of(meter), list[bytes]()
+    port.send = nobody_hears  # type: ignore[method-assign]
+    begun = port.now()
+    meter.close()
+    assert said.count(Frame(b"\x03", b"\x21", DISC).encode()) == 3
+    assert port.now() - begun <= 4.1

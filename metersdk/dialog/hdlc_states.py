@@ -148,7 +148,7 @@ class SendWindow:
         furthest: pieces that have been sent at least once and are not acknowledged.
     """
 
-    __slots__ = ("_first", "_pieces", "_sent", "frames", "furthest", "information")
+    __slots__ = ("_begun", "_first", "_pieces", "_sent", "frames", "furthest", "information")
 
     def __init__(self, information: int = DEFAULT_INFORMATION, frames: int = DEFAULT_WINDOW) -> None:
         self.information = information
@@ -156,6 +156,7 @@ class SendWindow:
         self._pieces: deque[tuple[bytes, bool]] = deque()
         self._first = 0
         self._sent = 0
+        self._begun = False
         self.furthest = 0
 
     @property
@@ -187,11 +188,21 @@ class SendWindow:
         if count > self.furthest:
             return None
         for _ in range(count):
-            self._pieces.popleft()
+            self._begun = self._pieces.popleft()[1]
         self._first = receive_number
         self._sent = max(0, self._sent - count)
         self.furthest -= count
         return count
+
+    def take_back(self) -> None:
+        """Forget the APDUs of which the other station has nothing; the rest of one it has begun to take must follow."""
+        kept = 0
+        if self._begun:
+            kept = next(index for index, (_, more) in enumerate(self._pieces, 1) if not more)
+        while len(self._pieces) > kept:
+            self._pieces.pop()
+        self._sent = 0
+        self.furthest = min(self.furthest, kept)
 
     def rewind(self) -> None:
         """Go back N: the next window begins with the first frame that is not acknowledged."""

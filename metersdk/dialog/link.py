@@ -189,6 +189,8 @@ class HdlcLink(Station):
         limit = _Limit(deadline, now)
         if self._turn is Turn.COMMAND:
             self._discard_stale()
+        if self._out.outstanding:
+            now = yield from self._take_back(limit, now)
         self._out.load(LLC_COMMAND + apdu)
         while self._out.unsent:
             now = yield from self._advance(limit, now)
@@ -217,10 +219,10 @@ class HdlcLink(Station):
             return
         self.mode = follow(MODES, self.mode, LinkEvent.DISC)
         try:
-            for _ in range(_DISC_TRIES):
+            for tries in range(_DISC_TRIES, 0, -1):
                 yield from self._transmit([self._frame(FrameKind.DISC)])
                 now: float = yield Now()
-                until = min(now + self.settings.response_timeout, deadline)
+                until = now + min(self.settings.response_timeout, (deadline - now) / tries)
                 while (frame := (yield from self._next_frame(until, deadline))) is not None:
                     if frame.kind in (FrameKind.UA, FrameKind.DM):
                         return
@@ -231,6 +233,17 @@ class HdlcLink(Station):
             return
         finally:
             self.mode = follow(MODES, self.mode, LinkEvent.TIME_OUT)
+
+    def _take_back(self, limit: _Limit, now: float) -> Dialog[float]:
+        """A request that was given up must not be carried out later: the meter is asked what it has of it, and the rest
+        is forgotten. Takes and returns the time as ``_advance``."""
+        asked = False
+        while self._out.outstanding and (not asked or self._turn is Turn.RESPONSE or self._silent):
+            if self._turn is Turn.COMMAND:
+                self._silent = asked = True
+            now = yield from self._advance(limit, now)
+        self._out.take_back()
+        return now
 
     # --- one step ----------------------------------------------------------------------------------------------------
 
