@@ -31,7 +31,7 @@ class ObisType(click.ParamType):  # type: ignore[type-arg]  # generic since clic
         try:
             return Obis.parse(value)  # type: ignore[arg-type]
         except LocalProtocolError as error:
-            self.fail(f"{error.message}: {error.hint}", param, ctx)
+            self.fail(f"{error.message}: {error.hint}" if error.hint else error.message, param, ctx)
 
 
 OBIS = ObisType()

@@ -16,7 +16,7 @@ import click
 from metersdk.cli.options import OBIS, Connection, talks
 from metersdk.cli.output import Output, grid
 from metersdk.cli.reading import text_of
-from metersdk.errors import Finding, LocalProtocolError
+from metersdk.errors import Finding, LocalProtocolError, MeterError, PartialResult, PortNotFound, SecurityError
 from metersdk.meter import Meter
 from metersdk.model.column import Column
 from metersdk.model.obis import Obis
@@ -56,7 +56,8 @@ def profile(
 ) -> int:
     """A load profile, billing profile or event log.
 
-    A table on a terminal; CSV into a pipe; a file with --out.
+    A table on a terminal; CSV into a pipe; a file with --out. Where the meter falls silent amid the rows, those that
+    came are kept (exit code 8).
     """
     out = connection.out
     chosen = {
@@ -69,14 +70,20 @@ def profile(
     }
     if sum((start is not None or stop is not None, last is not None, entries is not None)) > 1:
         raise click.UsageError("give --from and --to, or --last, or --entries")
+    broken: PartialResult | None = None
     with _file(file) as part:
-        with connection.open() as meter:
-            if out.mode == "jsonl" and part is None:
-                return _stream(meter, chosen, out)
-            home = meter.get_profile(**chosen)  # type: ignore[arg-type]
+        try:
+            with connection.open() as meter:
+                if out.mode == "jsonl" and part is None:
+                    return _stream(meter, chosen, out)
+                home = meter.get_profile(**chosen)  # type: ignore[arg-type]
+        except PartialResult as error:
+            if not isinstance(error.result, Profile):
+                raise
+            home, broken = error.result, error
         if part is not None:
             _WRITERS[_suffix(str(file))](home, part)
-    _tell(home, out)
+    _tell(home, out, broken is not None)
     if file is not None:
         _written(home, file, connection)
     elif out.mode == "json":
@@ -85,6 +92,8 @@ def profile(
         _show(home, out)
     else:
         sys.stdout.write(home.to_csv())
+    if broken is not None:
+        raise broken
     return PARTIAL if home.truncated else 0
 
 
@@ -112,6 +121,8 @@ def _file(file: str | None) -> Iterator[Path | None]:
     if _suffix(file) == ".parquet" and find_spec("pyarrow") is None:
         raise LocalProtocolError("pyarrow is not installed", layer="data", hint='pip install "metersdk[arrow]"')
     part = Path(f"{file}.part")
+    if not part.parent.is_dir():
+        raise PortNotFound(f"--out {file}: there is no folder {part.parent}", hint="make it first")
     part.touch()
     try:
         yield part
@@ -120,15 +131,21 @@ def _file(file: str | None) -> Iterator[Path | None]:
         part.unlink(missing_ok=True)
 
 
-def _tell(home: Profile, out: Output) -> None:
+def _tell(home: Profile, out: Output, broken: bool) -> None:
     """What is not as it should be about these rows."""
     for finding in home.findings:
         out.finding(finding)
-    missing = sum(count for _, _, count in home.gaps)
+    gaps = home.gaps
+    missing = sum(count for _, _, count in gaps)
     if missing:
-        out.finding(Finding("profile-gaps", f"{missing} intervals are missing in {len(home.gaps)} gaps", "data"))
-    if home.truncated:
+        text = f"{_counted(missing, 'interval')} missing in {len(gaps)} gap{'s' * (len(gaps) != 1)}"
+        out.finding(Finding("profile-gaps", text, "data"))
+    if home.truncated and not broken:
         out.warn("rows are missing at the end")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what} is" if count == 1 else f"{count} {what}s are"
 
 
 def _written(home: Profile, file: str, connection: Connection) -> None:
@@ -143,13 +160,20 @@ def _written(home: Profile, file: str, connection: Connection) -> None:
 def _stream(meter: Meter, chosen: Mapping[str, object], out: Output) -> int:
     """A line for each row, while the rows arrive."""
     rows, truncated = 0, False
-    for piece in meter.iter_profile(**chosen):  # type: ignore[arg-type]
-        for row in range(len(piece)):
-            cells = zip(piece.fields, piece.columns, strict=True)
-            out.record("row", **{field: _cell(column, row) for field, column in cells})
-        rows, truncated = rows + len(piece), truncated or piece.truncated
-        for finding in piece.findings:
-            out.finding(finding)
+    try:
+        for piece in meter.iter_profile(**chosen):  # type: ignore[arg-type]
+            for row in range(len(piece)):
+                cells = zip(piece.fields, piece.columns, strict=True)
+                out.record("row", **{field: _cell(column, row) for field, column in cells})
+            rows, truncated = rows + len(piece), truncated or piece.truncated
+            for finding in piece.findings:
+                out.finding(finding)
+    except MeterError as error:
+        if not rows or isinstance(error, SecurityError):
+            raise
+        out.record("end", rows=rows, truncated=True)
+        message = f"reading broke off after {rows} rows: {error.message}"
+        raise PartialResult(message, layer=error.layer, retryable=error.retryable, hint=error.hint) from error
     out.record("end", rows=rows, truncated=truncated)
     return PARTIAL if truncated else 0
 
@@ -168,7 +192,7 @@ def table(home: Profile, out: Output, rows: range) -> object:
 
 
 def _head(column: Column) -> str:
-    if column.is_clock:
+    if column.tells_time:
         return "Time"
     unit = f"\n{column.unit.symbol}" if column.unit is not None and column.unit.symbol else ""
     return f"{column.name}{unit}"

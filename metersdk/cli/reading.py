@@ -206,7 +206,7 @@ def clock(connection: Connection, new: str | None, max_drift: float | None) -> i
                 (
                     ("Meter", stamp),
                     ("Computer", computer.isoformat(timespec="milliseconds")),
-                    ("Difference", None if drift is None else f"{drift:+.1f} s"),
+                    ("Difference", None if drift is None else f"{round(drift, 1) + 0.0:+.1f} s"),
                     ("Status", said or ("ok" if status is not None else "not told")),
                 )
             )
@@ -233,4 +233,5 @@ def _drift(stamp: DateTime, computer: datetime) -> float | None:
         shown = stamp.to_datetime()
     except DecodeError:
         return None
-    return round((shown.astimezone() - computer).total_seconds(), 2)
+    # Adding 0.0 makes -0.0 an ordinary zero.
+    return round((shown.astimezone() - computer).total_seconds(), 2) + 0.0

@@ -115,11 +115,13 @@ class KeyFile:
         self.counter_path = str(content.get("counter_file") or default_counter_path())
         self.names_counter = "invocation_counter" in content
         self._start = self._number("invocation_counter", 0)
-        self.keys = Keys(
-            **{name: self._secret(name) for name in _KEYS if name in content},  # type: ignore[arg-type]
-            **{name: self._octets(name) for name in _TITLES if name in content},  # type: ignore[arg-type]
-            suite=self._number("suite", 0),
-        )
+        given = {name: self._secret(name) for name in _KEYS if name in content}
+        titles = {name: self._octets(name) for name in _TITLES if name in content}
+        suite = self._number("suite", 0)
+        try:
+            self.keys = Keys(**given, **titles, suite=suite)  # type: ignore[arg-type]
+        except LocalProtocolError as error:
+            raise LocalProtocolError(f"{path}: {error.message}", hint=error.hint) from None
 
     def _stored(self) -> tuple[CounterFile, str]:
         """The counter file, and a fingerprint of the key: a counter belongs to a title and a key."""
@@ -152,7 +154,10 @@ class KeyFile:
             if value[4:] not in os.environ:
                 raise LocalProtocolError(f"{self.path}: the environment variable of {name} is not set")
             value = os.environ[value[4:]]
-        return Secret.from_hex(value)
+        try:
+            return Secret.from_hex(value)
+        except LocalProtocolError:
+            raise LocalProtocolError(f"{self.path}: {name} is not written in hexadecimal") from None
 
     def _octets(self, name: str) -> bytes:
         try:

@@ -180,6 +180,11 @@ class Column:
         """``raw`` holds milliseconds UTC."""
         return self.cells.kind is Kind.CLOCK
 
+    @property
+    def tells_time(self) -> bool:
+        """The column of the profile's clock, also where it has no cell with a time."""
+        return self.is_clock or (self.cells.kind is Kind.EMPTY and (self.head.class_id, self.attribute) == (8, 2))
+
     def __len__(self) -> int:
         return len(self.cells.valid)
 

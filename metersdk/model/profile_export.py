@@ -73,7 +73,7 @@ def csv(columns: Sequence[Column], fields: Sequence[str]) -> str:
     out = io.StringIO()
     writer = csv_module.writer(out, lineterminator="\n")
     writer.writerow(
-        [field if column.is_clock else heading(column) for column, field in zip(columns, fields, strict=True)]
+        [field if column.tells_time else heading(column) for column, field in zip(columns, fields, strict=True)]
     )
     for row in range(len(columns[0])):
         writer.writerow([_text(column, row) for column in columns])
@@ -95,7 +95,10 @@ def _json(column: Column, row: int) -> object:
         moment = column.moment(row)
         return moment.isoformat() if moment else None
     value = column.plain(row)
-    return plain(value) if not isinstance(value, float) or value - value == 0 else None
+    if not isinstance(value, float):
+        return plain(value)
+    # The shortest decimal, as everywhere: 230.1 of a float32, not 230.10000610351562. JSON knows no NaN and infinity.
+    return float(str(column.value(row))) if value - value == 0 else None
 
 
 def numpy_arrays(columns: Sequence[Column], fields: Sequence[str]) -> dict[str, Any]:
@@ -106,11 +109,11 @@ def numpy_arrays(columns: Sequence[Column], fields: Sequence[str]) -> dict[str, 
 
 def _numpy(np: Any, column: Column) -> Any:
     missing = np.frombuffer(column.valid, "uint8") == MISSING if len(column) else np.zeros(0, bool)
-    if column.is_clock:
+    if column.tells_time:
         times = (
             np.frombuffer(column.raw, "int64").astype("datetime64[ms]")
-            if len(column)
-            else np.zeros(0, "datetime64[ms]")
+            if len(column.raw)
+            else np.zeros(len(column), "datetime64[ms]")
         )
         if missing.any():
             times[missing] = np.datetime64("NaT")
@@ -150,6 +153,8 @@ def _metadata(column: Column) -> dict[str, str]:
 
 def _arrow(pa: Any, column: Column) -> Any:
     rows = len(column)
+    if column.tells_time and not column.is_clock:
+        return pa.nulls(rows, pa.timestamp("ms", "UTC"))
     if not (column.is_number or column.is_clock):
         return _arrow_objects(pa, column)
     compute = _need("pyarrow.compute")
@@ -184,7 +189,7 @@ def pandas_frame(columns: Sequence[Column], fields: Sequence[str]) -> Any:
     pandas = _need("pandas")
     frame = pandas.DataFrame(numpy_arrays(columns, fields))
     for column, field in zip(columns, fields, strict=True):
-        if column.is_clock:
+        if column.tells_time:
             frame[field] = frame[field].dt.tz_localize("UTC")
     return frame
 
@@ -195,8 +200,9 @@ def polars_frame(columns: Sequence[Column], fields: Sequence[str]) -> Any:
     series = []
     for column, field in zip(columns, fields, strict=True):
         values: list[object] = [column.plain(row) for row in range(len(column))]
-        if column.is_clock:
-            times = [None if state == MISSING else time for time, state in zip(column.raw, column.valid, strict=True)]
+        if column.tells_time:
+            known = column.raw if column.is_clock else bytes(len(column))
+            times = [None if state == MISSING else time for time, state in zip(known, column.valid, strict=True)]
             stamps = polars.Series(field, times, dtype=polars.Int64).cast(polars.Datetime("ms"))
             series.append(stamps.dt.replace_time_zone(str(UTC)))
         elif column.is_number or {type(value) for value in values} <= {bytes, type(None)}:

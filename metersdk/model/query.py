@@ -44,7 +44,14 @@ class ProfileQuery:
         return None if self.columns is None else [Obis.parse(column) for column in self.columns]
 
     def window(self, now: datetime | None) -> tuple[datetime | None, datetime | None]:
-        """The first and last moment wanted; ``now`` is the meter's own time, needed where ``last`` is given."""
+        """The first and last moment wanted; ``now`` is the meter's own time, needed where ``last`` is given.
+
+        Raises:
+            LocalProtocolError: no such time or span, or one that begins before year 1.
+        """
         if self.last is not None and now is not None:
-            return now - span(self.last), None
+            try:
+                return now - span(self.last), None
+            except OverflowError as error:
+                raise LocalProtocolError(f"nothing was metered {self.last} ago") from error
         return moment(self.start), moment(self.stop)

@@ -38,7 +38,10 @@ def span(value: str | timedelta) -> timedelta:
         found = _SPAN.fullmatch(value)
         if not found:
             raise LocalProtocolError(f"{value!r:.40} is no span of time", hint="write it like 90m, 24h, 7d or 4w")
-        value = int(found[1]) * _UNITS[found[2]]
+        try:
+            value = int(found[1]) * _UNITS[found[2]]
+        except (OverflowError, ValueError) as error:
+            raise LocalProtocolError(f"{value!r:.40} is longer than any time") from error
     if value <= timedelta(0):
         raise LocalProtocolError("a span of time is longer than nothing")
     return value

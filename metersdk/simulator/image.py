@@ -40,6 +40,9 @@ class Image(ImageSpec):
             else:
                 text = Path(name).read_text("utf-8")
             return cls.parse(text)
+        except FileNotFoundError as error:
+            hint = f"built-in images: {', '.join(BUILT_IN)}; any other is a TOML file"
+            raise LocalProtocolError(f"there is no image {name}", layer="port", hint=hint) from error
         except (OSError, ValueError) as error:
             hint = f"built-in images: {', '.join(BUILT_IN)}"
             raise LocalProtocolError(f"the image {name} cannot be read: {error}", layer="port", hint=hint) from error

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from metersdk.cli.app import app
+from metersdk.simulator.faults import parse_faults
 from metersdk.simulator.server import Simulator
 
 # The residential image behind a sign-on at 300 Bd, under a virtual clock.
@@ -76,6 +78,18 @@ def tcp() -> Iterator[str]:
     """A simulated meter over TCP; what is set in it stays set."""
     with Simulator("residential", ["tcp://127.0.0.1:0"]) as simulator:
         yield simulator.targets[0]
+
+
+@pytest.fixture
+def hanging_up() -> Iterator[Callable[[int], str]]:
+    """A simulated meter that closes the connection after so many octets; gives its target."""
+    with ExitStack() as stack:
+
+        def serve(octets: int) -> str:
+            faults = parse_faults([f"close-after={octets}"])
+            return stack.enter_context(Simulator("bench", ["tcp://127.0.0.1:0"], faults=faults)).targets[0]
+
+        yield serve
 
 
 @pytest.fixture

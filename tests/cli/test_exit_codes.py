@@ -44,7 +44,9 @@ def test_no_such_device(cli: Any) -> None:
 
 def test_output_that_cannot_be_written(cli: Any) -> None:
     ran = cli("profile", SIM, "--out", "/no/such/folder/x.csv")
-    assert ran.code == 3 and ran.err == "error: /no/such/folder/x.csv.part: No such file or directory\n"
+    assert ran.code == 3 and ran.err == (
+        "error: --out /no/such/folder/x.csv: there is no folder /no/such/folder\nhint: make it first\n"
+    )
 
 
 def test_silence(cli: Any) -> None:

@@ -84,3 +84,44 @@ def test_gaps_are_told(cli: Any) -> None:
 def test_a_profile_that_the_meter_has_not(cli: Any) -> None:
     ran = cli("profile", "sim://residential", "--obis", "1.0.99.77.0.255")
     assert ran.code == 7 and ran.out == ""
+
+
+# Octets of the meter: behind the association and the head of the profile, before the end of its 10000 rows.
+AMID = 200_000
+
+
+def test_rows_read_before_a_break_are_kept_in_the_file(cli: Any, hanging_up: Any, tmp_path: Path) -> None:
+    path = tmp_path / "load.csv"
+    ran = cli("profile", hanging_up(AMID), "--out", path)
+    rows = path.read_text().splitlines()[1:]
+    assert ran.code == 8 and len(rows) > 100 and rows[0] == "2026-01-01T00:00:00+00:00,0,1000,2000,3000,4000"
+    last = rows[-1].split(",")[0]
+    assert f"{len(rows)} rows of 6 columns written to {path}\n" in ran.err
+    assert ran.err.splitlines()[-2].startswith(f"error: reading broke off after {len(rows)} rows: ")
+    assert ran.err.splitlines()[-1] == f"hint: ask for the rest from {last}"
+    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == [path.name]
+
+
+def test_rows_read_before_a_break_are_shown(cli: Any, hanging_up: Any) -> None:
+    csv_text, document = cli("profile", hanging_up(AMID)), cli("profile", hanging_up(AMID), "--json")
+    assert csv_text.code == document.code == 8
+    profile = document.document["profile"]
+    assert profile["truncated"] is True and document.error["class"] == "PartialResult"
+    assert len(csv_text.out.splitlines()) == 1 + len(profile["columns"][0]["values"])
+
+
+def test_rows_of_a_broken_stream_end_with_a_count(cli: Any, hanging_up: Any) -> None:
+    ran = cli("profile", hanging_up(AMID), "--jsonl")
+    *rows, end = ran.lines
+    assert ran.code == 8 and end == {"schema_version": 1, "type": "end", "rows": len(rows), "truncated": True}
+    assert ran.error["class"] == "PartialResult" and ran.error["exit_code"] == 8
+
+
+def test_a_break_before_the_first_row_is_no_part(cli: Any, hanging_up: Any, tmp_path: Path) -> None:
+    ran = cli("profile", hanging_up(300), "--out", tmp_path / "load.csv")
+    assert ran.code == 4 and not (tmp_path / "load.csv").exists()
+
+
+def test_a_span_out_of_reach(cli: Any) -> None:
+    ran = cli("profile", BENCH, "--last", "999999999d")
+    assert ran.code == 2 and ran.err.startswith("error: nothing was metered 999999999 days")

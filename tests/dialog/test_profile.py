@@ -17,7 +17,14 @@ from metersdk.apdu.xdlms import Selection
 from metersdk.dialog.profile import iter_profile, read_profile
 from metersdk.dialog.selection import by_entry, by_range
 from metersdk.effects import Progress
-from metersdk.errors import DataAccessError, DecodeError, ExceptionResponse, LocalProtocolError
+from metersdk.errors import (
+    DataAccessError,
+    DecodeError,
+    ExceptionResponse,
+    LocalProtocolError,
+    PartialResult,
+    SecurityError,
+)
 from metersdk.model.clock import DateTime
 from metersdk.model.column import CaptureObject
 from metersdk.model.obis import Obis
@@ -318,13 +325,32 @@ def test_a_buffer_that_cannot_be_read_at_all(meter: MakeRig, result: int) -> Non
         it.run(read_profile(it.ex, PROFILE, start=stamp(10)))
 
 
-def test_refused_amid_blocks_is_an_error(meter: MakeRig) -> None:
+def test_refused_amid_blocks_is_an_error_with_the_rows_before(meter: MakeRig) -> None:
     it = meter()
     serve = it.server.handle
     it.against(lambda apdu: b"\xc4\x01" + apdu[2:3] + b"\x01\x0f" if apdu[3:] == b"\x00\x00\x00\x03" else serve(apdu))
-    with pytest.raises(DataAccessError) as caught:
+    with pytest.raises(PartialResult) as caught:
         it.run(read_profile(it.ex, PROFILE, start=stamp(10)))
-    assert caught.value.result == 15
+    assert isinstance(caught.value.__cause__, DataAccessError) and caught.value.__cause__.result == 15
+    home = caught.value.result
+    assert isinstance(home, Profile) and home.truncated and not home.findings
+    assert rows_of(home) == list(range(10, 10 + len(home))) and 0 < len(home) < ROWS - 10
+    assert stamp(9 + len(home)).isoformat() in caught.value.hint
+
+
+def test_damage_amid_blocks_that_may_be_an_attack_keeps_nothing(meter: MakeRig) -> None:
+    it = meter()
+    serve = it.server.handle
+
+    def forged(apdu: bytes) -> bytes:
+        if apdu[3:] == b"\x00\x00\x00\x03":
+            raise SecurityError("the authentication tag is wrong")
+        answer: bytes = serve(apdu)
+        return answer
+
+    it.against(forged)
+    with pytest.raises(SecurityError):
+        it.run(read_profile(it.ex, PROFILE, start=stamp(10)))
 
 
 def test_wrong_questions_are_not_asked(meter: MakeRig) -> None:

@@ -1,0 +1,67 @@
+"""Profiles without rows, and floats, in every export; spans of time out of reach."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from metersdk.apdu import axdr
+from metersdk.errors import LocalProtocolError
+from metersdk.model.column import CaptureObject
+from metersdk.model.profile import Profile
+from metersdk.model.query import ProfileQuery
+from metersdk.model.span import span
+
+CLOCK = CaptureObject(8, "0.0.1.0.0.255", 2)
+VOLTAGE = CaptureObject(3, "1.0.32.7.0.255", 2)
+
+
+@pytest.fixture
+def nothing() -> Profile:
+    return Profile.from_axdr(b"\x01\x00", [CLOCK, VOLTAGE])
+
+
+@pytest.fixture
+def timeless() -> Profile:
+    """A row whose clock is null, the first of a reply."""
+    return Profile.from_axdr(axdr.encode(axdr.array(axdr.structure(axdr.null(), axdr.u16(1)))), [CLOCK, VOLTAGE])
+
+
+def test_the_clock_keeps_its_heading_without_rows(nothing: Profile) -> None:
+    assert nothing.to_csv() == 'time,"1.0.32.7.0.255 Voltage, L1"\n'
+
+
+def test_the_clock_keeps_its_type_without_times(nothing: Profile, timeless: Profile) -> None:
+    numpy = pytest.importorskip("numpy")
+    pyarrow = pytest.importorskip("pyarrow")
+    for profile in (nothing, timeless):
+        rows = len(profile)
+        times = profile.to_numpy()["time"]
+        assert times.dtype == "datetime64[ms]" and len(times) == rows and numpy.isnat(times).all()
+        column = profile.to_arrow().column("time")
+        assert column.type == pyarrow.timestamp("ms", "UTC") and column.to_pylist() == [None] * rows
+
+
+def test_the_clock_keeps_its_type_in_frames(nothing: Profile, timeless: Profile) -> None:
+    pytest.importorskip("pandas")
+    polars = pytest.importorskip("polars")
+    for profile in (nothing, timeless):
+        assert str(profile.to_pandas()["time"].dtype) == "datetime64[ms, UTC]"
+        assert profile.to_polars()["time"].dtype == polars.Datetime("ms", "UTC")
+
+
+def test_a_float32_is_the_same_number_in_csv_and_json() -> None:
+    buffer = axdr.encode(axdr.array(*(axdr.structure(axdr.f32(x)) for x in (230.1, float("nan")))))
+    for scalers, text in (({}, "230.1"), ({"1.0.32.7.0.255": (-1, 35)}, "23.01")):
+        profile = Profile.from_axdr(buffer, [VOLTAGE], scalers=scalers)
+        assert profile.to_csv().splitlines()[1] == text
+        assert json.loads(profile.to_json(), parse_float=str)["columns"][0]["values"] == [text, None]
+
+
+def test_a_span_out_of_reach_is_told() -> None:
+    with pytest.raises(LocalProtocolError, match="longer than any time"):
+        span("99999999999999d")
+    with pytest.raises(LocalProtocolError, match="was metered"):
+        ProfileQuery(last=timedelta(days=999_999_999)).window(datetime(2026, 1, 1, tzinfo=UTC))
