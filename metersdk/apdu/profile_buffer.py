@@ -279,7 +279,7 @@ class RowDecoder:
         else:
             tags, seen = self._survey(end, SURVEYED)
             count, octets = seen.count, seen.position - start
-        # A quarter more than rows like those seen: where nulls grow more, the rows that find no room cost a second table.
+        # A quarter more than rows like those seen: where nulls grow more, rows without room cost a second table.
         capacity = (end - start) * max(1, count) * 5 // (max(1, octets) * 4) + 16
         if self.announced is not None and not compact and self.announced >= self._elements:
             # One more than announced: an array may be one short of the rows present.
