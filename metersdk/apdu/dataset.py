@@ -148,7 +148,6 @@ class DataSetParser:
     __slots__ = (
         "_address",
         "_begun",
-        "_fragment",
         "_last_line",
         "_line",
         "_line_start",
@@ -171,7 +170,6 @@ class DataSetParser:
         self._offset = 0
         self._line = 0
         self._line_start = 0
-        self._fragment = ""
         self._address = ""
         self._begun = (0, 0)
         self._values: list[Value] = []
