@@ -52,7 +52,7 @@ class Image(ImageSpec):
         """Raises: LocalProtocolError: not TOML, or not an image."""
         try:
             return cls.model_validate(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise LocalProtocolError(f"the image is no TOML: {error}", layer="port") from error
         except ValidationError as error:
             first = error.errors(include_input=False, include_context=False)[0]
