@@ -130,6 +130,7 @@ class Link(Protocol):
     def open(self, deadline: float) -> Dialog[None]: ...
     def send(self, apdu: bytes, deadline: float) -> Dialog[None]: ...
     def receive(self, deadline: float) -> Dialog[bytes]: ...
+    def settle(self) -> Dialog[bool]: ...
     def close(self, deadline: float) -> Dialog[None]: ...
 
 
@@ -495,7 +496,7 @@ class Association:
         asked = self.is_open and (self.settings.release or self._ciphered)
         self.is_open = False
         try:
-            if asked:
+            if (yield from self.link.settle()) and asked:
                 yield from self._say_goodbye(timeout)
         except MeterError as error:
             self.findings.append(Finding("release", f"no good-bye from the meter: {error.message}", "association"))

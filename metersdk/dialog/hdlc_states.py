@@ -263,6 +263,11 @@ class Assembly:
         self._size = 0
         self._empty = 0
 
+    @property
+    def pending(self) -> bool:
+        """Whether an APDU has begun and is not whole."""
+        return bool(self._pieces)
+
     def add(self, information: bytes, segmented: bool) -> bytes | None:
         """Take the next information field; the whole payload when it was the last one.
 

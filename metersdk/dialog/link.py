@@ -50,6 +50,9 @@ from metersdk.frame.wrapper import HEADER_LENGTH, Wpdu, take_wpdu
 
 # Pushes kept for a caller who does not fetch them; then the oldest goes, with a finding.
 MAX_PUSHES: Final = 1000
+# A window of 7 frames of 2030 octets takes 15 s at 9600 Bd; between its frames there is no pause as long as this.
+_LONGEST_WINDOW: Final = 16.0
+_WINDOW_GAP: Final = 0.3
 # DISC is sent this often at most: a meter that does not answer it drops the link by its inactivity time-out.
 _DISC_TRIES: Final = 3
 # Responses in a row whose N(R) names no frame of ours, before the link is called out of step.
@@ -213,10 +216,37 @@ class HdlcLink(Station):
             now = yield from self._advance(limit, now)
         return self._ready.popleft()
 
+    def settle(self) -> Dialog[bool]:
+        """A request may have been given up: hear the meter out, and tell whether it can take another one.
+
+        What is said while it talks is lost on a half-duplex line. The rest of a longer answer is not polled for: then,
+        and when it is silent, DISC is all there is left to say.
+        """
+        now: float = yield Now()
+        end = now + _LONGEST_WINDOW
+        heard = self._turn is Turn.COMMAND
+        try:
+            while self._turn is Turn.RESPONSE and now < end:
+                frame = yield from self._next_frame(min(now + _WINDOW_GAP, end), end, now)
+                now = yield Now()
+                if frame is None:
+                    break
+                if self._take_in(frame) and frame.final:
+                    heard = True
+                    self._turn = follow(TURNS, self._turn, TurnEvent.FINAL)
+        except RemoteProtocolError:
+            return False
+        if not heard:
+            self._turn = follow(TURNS, self._turn, TurnEvent.SILENCE)
+        return heard and not self._assembly.pending
+
     def close(self, deadline: float) -> Dialog[None]:
         """DISC until UA or DM, a few times at most. Silence and rubbish are no errors here."""
         if self.mode is Mode.DISCONNECTED:
             return
+        begun: float = yield Now()
+        yield from self.settle()
+        deadline += (yield Now()) - begun
         self.mode = follow(MODES, self.mode, LinkEvent.DISC)
         try:
             for tries in range(_DISC_TRIES, 0, -1):
@@ -539,6 +569,11 @@ class WrapperLink:
                 datagram = self._read_datagram(data)
                 if datagram is not None and self._is_mine(datagram):
                     return datagram.apdu
+
+    def settle(self) -> Dialog[bool]:
+        """Nothing to wait for: both sides may speak at any time."""
+        yield from ()
+        return True
 
     def close(self, deadline: float) -> Dialog[None]:
         """Nothing: closing the connection closes the link."""

@@ -54,4 +54,8 @@ class ProfileQuery:
                 return now - span(self.last), None
             except OverflowError as error:
                 raise LocalProtocolError(f"nothing was metered {self.last} ago") from error
-        return moment(self.start), moment(self.stop)
+        first, end = moment(self.start), moment(self.stop)
+        # Local and zoned times cannot be compared here: only the meter knows its zone.
+        if first and end and (first.tzinfo is None) == (end.tzinfo is None) and first > end:
+            raise LocalProtocolError(f"start {first} is later than stop {end}")
+        return first, end
