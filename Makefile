@@ -13,16 +13,28 @@ SOURCES := pyproject.toml setup.py README.md LICENSE $(shell find metersdk csrc 
 WHEEL    = $(firstword $(wildcard build/wheel/*.whl))
 JOBS    ?= 2
 
-.PHONY: demo test lint bench docs fuzz clean
+.PHONY: demo test test-c test-python lint bench docs fuzz clean
 
 demo: $(VENV)/.wheel $(VENV)/.cli
 	@$(BIN)/metersdk demo --out build/demo
 
-test: $(VENV)/.wheel $(VENV)/.test lint
-	@echo "== native kernel: $(if $(CC_WORKS),required and asserted,no C compiler here, the Python twin is tested alone)"
-	$(if $(CC_WORKS),@cd build && METERSDK_IMPL=c ../$(BIN)/python -I -c "import metersdk, metersdk.fast as f; assert f.IMPL == 'c', f.IMPL; print('   ', f.IMPL, 'from', metersdk.__file__)")
-	$(if $(CC_WORKS),@$(MAKE) --no-print-directory -C csrc selftest)
-	$(if $(CC_WORKS),METERSDK_IMPL=c $(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS))
+ifeq ($(CC_WORKS),yes)
+test: test-c test-python
+else
+test: test-python
+	@echo "== no C compiler here: the Python twin of the kernel was tested alone"
+endif
+
+# The suite once with each implementation; the C one must be the one that the wheel brought.
+test-c: $(VENV)/.wheel $(VENV)/.test lint
+	@echo "== the C kernel: it is the one installed, its self-test, and all tests with it"
+	@cd build && METERSDK_IMPL=c ../$(BIN)/python -I -c 'import metersdk, metersdk.fast as f; \
+	  assert f.IMPL == "c"; print("   metersdk", metersdk.__version__, "from the wheel, kernel in C")'
+	@$(MAKE) --no-print-directory -s -C csrc selftest
+	METERSDK_IMPL=c $(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS)
+
+test-python: $(VENV)/.wheel $(VENV)/.test lint
+	@echo "== the Python twin: all tests with it"
 	METERSDK_IMPL=python $(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
