@@ -212,7 +212,7 @@ def test_it_is_loaded_at_the_first_use_only() -> None:
         "p.DlmsCosemCodec().encode_initiate_request(InitiateRequest());"
         "assert 'dlms_cosem.protocol.xdlms' in sys.modules and 'serial' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
 
 
 def test_conformance_bits_without_a_name_are_kept() -> None:

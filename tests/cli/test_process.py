@@ -18,7 +18,7 @@ import metersdk
 from metersdk.cli import chart
 
 SIM = "sim://residential"
-COMMAND = [sys.executable, "-W", "error", "-m", "metersdk"]
+COMMAND = [sys.executable, "-P", "-W", "error", "-m", "metersdk"]
 
 
 def run(folder: Path, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -52,7 +52,7 @@ def test_a_reader_that_has_enough(tmp_path: Path) -> None:
 
 def test_without_its_libraries(tmp_path: Path) -> None:
     code = "import sys; sys.modules['click'] = None; from metersdk.cli import main; raise SystemExit(main())"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    ran = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert ran.returncode == 2 and ran.stdout == ""
     assert ran.stderr == 'click is not installed; the command line needs it: pip install "metersdk[cli]"\n'
 

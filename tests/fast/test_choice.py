@@ -19,7 +19,9 @@ def run(code: str, choice: str | None) -> subprocess.CompletedProcess[str]:
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     if choice is not None:
         environment["METERSDK_IMPL"] = choice
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.skipif(not BUILT, reason="the C kernel is not built")

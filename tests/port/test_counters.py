@@ -88,7 +88,7 @@ while True:
 
 def test_two_processes_killed_at_work_never_give_one_value_twice(tmp_path: Path) -> None:
     root = str(Path(__file__).resolve().parents[2])
-    command = [sys.executable, "-c", GIVE, str(tmp_path / "c")]
+    command = [sys.executable, "-P", "-c", GIVE, str(tmp_path / "c")]
     given: list[int] = []
     for _ in range(2):
         pair = [

@@ -195,7 +195,7 @@ def test_a_port_held_by_another_process(terminal: Terminal) -> None:
         "import fcntl, os, sys; fd = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY);"
         "fcntl.flock(fd, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", code, terminal.path]
+    command = [sys.executable, "-P", "-c", code, terminal.path]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"

@@ -278,6 +278,10 @@ def test_forgotten_simulator_makes_no_noise_at_exit() -> None:
         "meter.close()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-X", "dev", "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT
+        [sys.executable, "-P", "-W", "error", "-X", "dev", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "00010000", "")
