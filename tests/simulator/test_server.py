@@ -285,3 +285,15 @@ def test_forgotten_simulator_makes_no_noise_at_exit() -> None:
         cwd=ROOT,
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "00010000", "")
+
+
+def test_head_behind_a_raw_socket_is_signed_on_to() -> None:
+    """The speed of such a box cannot be changed: the sign-on, the change of speed and HDLC all go through as they are."""
+    with Simulator("residential", ["tcp://127.0.0.1:0?framing=optical"], pace=False) as simulator:
+        (target,) = simulator.targets
+        where = target.removeprefix("tcp://").partition("?")[0]
+        with metersdk.connect(f"socket://{where}") as meter:
+            assert (meter.identity.protocol, meter.identity.serial_number) == ("dlms:hdlc", "12345678")
+            assert len(meter.get_profile(last="1d")) == 96
+        with metersdk.connect(f"{target}&protocol=iec62056-21") as meter:
+            assert meter.read("1.8.0").obis == metersdk.Obis("1.0.1.8.0.255")
