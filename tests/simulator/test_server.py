@@ -288,7 +288,7 @@ def test_forgotten_simulator_makes_no_noise_at_exit() -> None:
 
 
 def test_head_behind_a_raw_socket_is_signed_on_to() -> None:
-    """The speed of such a box cannot be changed: the sign-on, the change of speed and HDLC all go through as they are."""
+    """The speed of such a box cannot be changed: sign-on, change of speed and HDLC all go through as they are."""
     with Simulator("residential", ["tcp://127.0.0.1:0?framing=optical"], pace=False) as simulator:
         (target,) = simulator.targets
         where = target.removeprefix("tcp://").partition("?")[0]
