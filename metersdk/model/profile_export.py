@@ -116,7 +116,7 @@ def _numpy(np: Any, column: Column) -> Any:
             else np.zeros(len(column), "datetime64[ms]")
         )
         if missing.any():
-            times[missing] = np.datetime64("NaT")
+            times[missing] = np.datetime64("NaT", "ms")
         return times
     if not column.is_number:
         values = np.empty(len(column), object)
