@@ -7,8 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import sysconfig
+import tarfile
 from pathlib import Path
 
 import pytest
