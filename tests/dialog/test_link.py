@@ -3,74 +3,40 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable
 
 import pytest
 
+from link_rig import (
+    ANSWER,
+    SERIAL,
+    TCP,
+    UA,
+    T,
+    ask,
+    client,
+    codes,
+    echo,
+    kinds,
+    meter,
+    pattern,
+    reply,
+    said,
+    script,
+    session,
+)
 from metersdk.dialog.hdlc_states import Mode
-from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
-from metersdk.dialog.push import PushReceiver
-from metersdk.dialog.server_link import HdlcServerLink, HdlcServerSettings, WrapperServerLink
+from metersdk.dialog.link import HdlcLink, HdlcSettings
+from metersdk.dialog.server_link import HdlcServerLink, HdlcServerSettings
 from metersdk.effects import Dialog, Now, Receive, Send, Sleep
-from metersdk.errors import FrameError, LimitExceeded, LinkError, LocalProtocolError, MeterError, NoAnswer
+from metersdk.errors import LimitExceeded, LinkError, LocalProtocolError, NoAnswer
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.hdlc import Frame, FrameKind, control_octet, take_frame
 from metersdk.frame.hdlc_address import ALL_STATION, CALLING
 from metersdk.frame.hdlc_parameters import Parameters
-from metersdk.frame.wrapper import Wpdu
 from metersdk.port.drive import run
 from metersdk.port.line import LineModel
 from metersdk.port.virtual import VirtualPort
-
-T = TypeVar("T")
-TCP = LineModel()
-SERIAL = LineModel(baud=19200, turnaround=0.02, client_turnaround=0.02)
-
-
-def echo(apdu: bytes) -> bytes:
-    return apdu[::-1]
-
-
-def meter(
-    settings: HdlcServerSettings | None = None,
-    answer: Callable[[bytes], bytes | None] = echo,
-    log: list[object] | None = None,
-) -> Dialog[None]:
-    """A meter that answers every request; ``log`` gets the requests and the ends of links."""
-    link = HdlcServerLink(settings or HdlcServerSettings(), ReceiveBuffer())
-    while True:
-        request = yield from link.receive()
-        if log is not None:
-            log.append(request)
-        if request is not None:
-            response = answer(request[2])
-            if response is not None:
-                yield from link.send(response)
-
-
-def session(link: HdlcLink | WrapperLink, requests: Iterable[bytes], timeout: float = 10.0) -> Dialog[list[bytes]]:
-    yield from link.open((yield Now()) + timeout)
-    responses = []
-    for request in requests:
-        yield from link.send(request, (yield Now()) + timeout)
-        responses.append((yield from link.receive((yield Now()) + timeout)))
-    yield from link.close((yield Now()) + timeout)
-    return responses
-
-
-def client(settings: HdlcSettings | None = None) -> HdlcLink:
-    return HdlcLink(settings or HdlcSettings(), ReceiveBuffer())
-
-
-def pattern(length: int) -> bytes:
-    """Octets with flags and false headers in them."""
-    return (bytes(range(256)) + b"\x7e\xa7\xff\x7e\x7e\xa0\x07\x03\x21" * 9) * (length // 337 + 1)
-
-
-def codes(link: HdlcLink | WrapperLink) -> set[str]:
-    return {finding.code for finding in link.findings}
-
 
 # --- two machines -----------------------------------------------------------------------------------------------------
 
@@ -424,45 +390,6 @@ def test_settings_out_of_range_are_the_callers_fault(settings: dict[str, int]) -
 # --- scripted meters --------------------------------------------------------------------------------------------------
 
 
-def said(*frames: Frame | bytes) -> bytes:
-    return b"".join(frame if isinstance(frame, bytes) else frame.encode() for frame in frames)
-
-
-def reply(
-    kind: FrameKind, *, final: bool = True, receive: int = 0, send: int = 0, info: bytes = b"", more: bool = False
-) -> Frame:
-    return Frame(b"\x21", b"\x03", control_octet(kind, poll=final, receive=receive, send=send), info, more)
-
-
-UA = reply(FrameKind.UA)
-ANSWER = b"\xe6\xe7\x00answer"
-
-
-def script(*steps: bytes, log: list[Frame] | None = None, forever: bytes = b"") -> Dialog[None]:
-    """Answer the n-th poll of the client with the n-th step; then with ``forever``."""
-    buffer = ReceiveBuffer()
-    for step in itertools.chain(steps, itertools.repeat(forever)):
-        polled = False
-        while not polled:
-            buffer.feed((yield Receive(1000.0)))
-            while (frame := take_frame(buffer)) is not None:
-                polled = polled or frame.final
-                if log is not None:
-                    log.append(frame)
-        if step:
-            yield Send(step)
-
-
-def kinds(log: list[Frame]) -> list[str]:
-    return [str(frame.kind) for frame in log]
-
-
-def ask(link: HdlcLink, timeout: float = 20.0) -> Dialog[bytes]:
-    yield from link.open((yield Now()) + timeout)
-    yield from link.send(b"question", (yield Now()) + timeout)
-    return (yield from link.receive((yield Now()) + timeout))
-
-
 @pytest.mark.parametrize(
     "noise",
     [
@@ -727,245 +654,3 @@ def test_one_octet_in_each_frame_is_progress_up_to_the_bound() -> None:
     link = HdlcLink(HdlcSettings(), ReceiveBuffer(), max_apdu=100)
     with pytest.raises(LimitExceeded):
         run(ask(link), VirtualPort(endless(frames), LineModel(baud=300, turnaround=1.0)))
-
-
-# --- the server's manners ---------------------------------------------------------------------------------------------
-
-
-def exchange(
-    *commands: Frame, settings: HdlcServerSettings | None = None, log: list[object] | None = None
-) -> list[Frame]:
-    """Send commands to our meter, one by one, and collect what it says to each."""
-    answers: list[Frame] = []
-
-    def dialog() -> Dialog[None]:
-        buffer = ReceiveBuffer()
-        for command in commands:
-            yield Send(command.encode())
-            while data := (yield Receive(0.5)):
-                buffer.feed(data)
-            while (frame := take_frame(buffer)) is not None:
-                answers.append(frame)
-
-    run(dialog(), VirtualPort(meter(settings, log=log), TCP))
-    return answers
-
-
-def command(kind: FrameKind, **more: object) -> Frame:
-    frame = reply(kind, **more)  # type: ignore[arg-type]
-    return Frame(frame.source, frame.destination, frame.control, frame.information, frame.segmented)
-
-
-SNRM = command(FrameKind.SNRM)
-QUESTION = b"\xe6\xe6\x00ab"
-
-
-def test_in_disconnected_mode_the_server_answers_dm() -> None:
-    answers = exchange(command(FrameKind.DISC), command(FrameKind.I, info=QUESTION), command(FrameKind.RR))
-    assert kinds(answers) == ["DM", "DM", "DM"]
-    assert answers[0].encode() == bytes.fromhex("7ea00721031f6be97e")
-
-
-def test_the_server_is_silent_where_it_has_to_be() -> None:
-    assert (
-        exchange(
-            Frame(b"\xff", b"\x21", 0x93),
-            Frame(b"\xfe\xfe\xfe\xff", b"\x21", 0x93),
-            Frame(b"\x05", b"\x21", 0x93),
-            Frame(b"\x02\xfd", b"\x21", 0x93),
-            command(FrameKind.UI, info=QUESTION),
-            command(FrameKind.RR, final=False),
-        )
-        == []
-    )
-    assert exchange(Frame(b"\x02\x25", b"\x21", 0x93), settings=HdlcServerSettings(physical=17)) == []
-    assert exchange(Frame(b"\x02\x23", b"\x21", 0x93), settings=HdlcServerSettings(address_size=4)) == []
-
-
-def test_the_server_drops_a_wrong_fcs_in_silence() -> None:
-    def dialog() -> Dialog[bytes]:
-        yield Send(SNRM.encode())
-        yield Receive(1.0)
-        yield Send(command(FrameKind.I, info=QUESTION).encode()[:-3] + b"\x00\x00\x7e")
-        return (yield Receive(3.0))
-
-    assert run(dialog(), VirtualPort(meter(), TCP)) == b""
-
-
-def test_the_server_rejects_a_gap_and_repeats_its_last_window() -> None:
-    proposal = Parameters(2030, 2030, 2, 2).encode()
-    snrm = Frame(SNRM.destination, SNRM.source, SNRM.control, proposal)
-    first = command(FrameKind.I, info=QUESTION)
-    answers = exchange(
-        snrm,
-        command(FrameKind.I, send=1, info=QUESTION),
-        first,
-        command(FrameKind.RR),
-        first,
-        command(FrameKind.RR, receive=1),
-        command(FrameKind.DISC),
-        command(FrameKind.DISC),
-    )
-    assert [str(frame).split(" 03>")[0] for frame in answers[1:]] == [
-        "REJ N(R)=0 P/F",
-        "I N(S)=0 N(R)=1 P/F",
-        "I N(S)=0 N(R)=1 P/F",
-        "I N(S)=0 N(R)=1 P/F",
-        "RR N(R)=1 P/F",
-        "UA P/F",
-        "DM P/F",
-    ]
-
-
-def test_the_server_holds_its_answer_while_the_client_is_busy() -> None:
-    log: list[object] = []
-    answers = exchange(
-        SNRM,
-        command(FrameKind.I, info=QUESTION),
-        command(FrameKind.RNR),
-        command(FrameKind.RR),
-        log=log,
-    )
-    assert kinds(answers) == ["UA", "I", "RR", "I"]
-    assert log == [(16, 1, b"ab")]
-
-
-@pytest.mark.parametrize(
-    ("wrong", "reason"),
-    [
-        (command(FrameKind.SREJ), 1),
-        (command(FrameKind.TEST), 1),
-        (Frame(b"\x03", b"\x21", 0x1B), 1),
-        (command(FrameKind.RR, receive=3), 8),
-        (command(FrameKind.I, info=bytes(129)), 4),
-    ],
-)
-def test_the_server_answers_frmr_and_wants_a_new_link(wrong: Frame, reason: int) -> None:
-    log: list[object] = []
-    answers = exchange(SNRM, wrong, command(FrameKind.RR), SNRM, log=log)
-    assert kinds(answers) == ["UA", "FRMR", "DM", "UA"]
-    assert answers[1].information[0] == wrong.control
-    assert answers[1].information[2] == reason
-    assert log == [None]
-
-
-def test_a_second_snrm_ends_the_link_before_it() -> None:
-    log: list[object] = []
-    answers = exchange(SNRM, command(FrameKind.I, info=QUESTION), SNRM, command(FrameKind.I, info=QUESTION), log=log)
-    assert kinds(answers) == ["UA", "I", "UA", "I"]
-    assert log == [(16, 1, b"ab"), None, (16, 1, b"ab")]
-
-
-def test_sending_without_a_link_is_the_callers_fault() -> None:
-    link = HdlcServerLink(HdlcServerSettings(), ReceiveBuffer())
-    with pytest.raises(LocalProtocolError):
-        run(link.send(b"a"), VirtualPort(script(), TCP))
-
-
-# --- wrapper ----------------------------------------------------------------------------------------------------------
-
-
-def wrapper_meter(
-    *, datagram: bool = False, servers: frozenset[int] | None = None, inactivity: float = 0
-) -> Dialog[str]:
-    link = WrapperServerLink(ReceiveBuffer(), datagram=datagram, servers=servers, inactivity_timeout=inactivity)
-    while True:
-        request = yield from link.receive()
-        if request is None:
-            return "inactive"
-        yield from link.push(b"push", 99)
-        yield from link.send(b"%d>%d " % request[:2] + request[2])
-
-
-@pytest.mark.parametrize("line", [TCP, LineModel(baud=9600, coalesce=0.0), LineModel(delay=0.3)])
-def test_wrapper_session(line: LineModel) -> None:
-    link = WrapperLink(16, 1, ReceiveBuffer())
-    requests = [b"get", pattern(60_000)[:60_000], b""]
-    port = VirtualPort(wrapper_meter(), line)
-    assert run(session(link, requests, timeout=100), port) == [b"16>1 " + request for request in requests]
-    # The push went to a port of its own.
-    assert codes(link) == {"wrapper-port"}
-
-
-def test_wrapper_datagrams() -> None:
-    link = WrapperLink(16, 1, ReceiveBuffer(), datagram=True)
-    request = Wpdu(16, 1, b"x").encode()
-
-    def peer() -> Dialog[None]:
-        yield Receive(10.0)
-        for datagram in (b"\x00", request + b"\x00", Wpdu(2, 16, b"foreign").encode(), Wpdu(1, 16, b"yes").encode()):
-            yield Send(datagram)
-            yield Sleep(0.01)
-
-    assert run(session(link, [b"q"]), VirtualPort(peer(), TCP)) == [b"yes"]
-    assert codes(link) == {"wrapper-datagram", "wrapper-port"}
-
-
-def test_wrapper_server_ignores_what_is_not_for_it_and_ends_after_inactivity() -> None:
-    def dialog() -> Dialog[bytes]:
-        yield Send(b"\x00")
-        yield Sleep(0.1)
-        yield Send(Wpdu(16, 7, b"for another").encode())
-        yield Sleep(0.1)
-        yield Send(Wpdu(16, 1, b"q").encode())
-        yield Sleep(0.1)
-        answer: bytes = yield Receive(1.0)
-        yield Sleep(61.0)
-        return answer
-
-    port = VirtualPort(wrapper_meter(datagram=True, servers=frozenset({1}), inactivity=60.0), TCP)
-    assert run(dialog(), port) == Wpdu(1, 99, b"push").encode() + Wpdu(1, 16, b"16>1 q").encode()
-    assert port.server_result == "inactive"
-    with pytest.raises(LocalProtocolError):
-        run(WrapperServerLink(ReceiveBuffer()).send(b"a"), VirtualPort(script(), TCP))
-
-
-@pytest.mark.parametrize(
-    ("octets", "error"),
-    [
-        (b"HTTP/1.1 400", FrameError),
-        (bytes.fromhex("0001000100100401"), LimitExceeded),
-        (bytes.fromhex("0001000100100400") + bytes(100), NoAnswer),
-        (b"", NoAnswer),
-    ],
-)
-def test_wrapper_that_lies_or_is_silent_ends_with_a_typed_error(octets: bytes, error: type[MeterError]) -> None:
-    def peer() -> Dialog[None]:
-        yield Receive(10.0)
-        yield Send(octets)
-
-    link = WrapperLink(16, 1, ReceiveBuffer(), max_apdu=1024)
-    port = VirtualPort(peer(), TCP)
-    with pytest.raises(error):
-        run(session(link, [b"q"], timeout=5.0), port)
-    assert port.now() <= 5
-
-
-# --- pushes without a link --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.captures("hdlc_push")
-def test_pushes_of_real_meters(capture) -> None:  # type: ignore[no-untyped-def]
-    integrity = capture.meta["integrity"]
-    octets = capture.bytes
-
-    def peer() -> Dialog[None]:
-        yield Send(octets)
-
-    def listen() -> Dialog[list[bytes]]:
-        receiver = PushReceiver(ReceiveBuffer())
-        got = []
-        try:
-            while True:
-                got.append((yield from receiver.receive(30.0)))
-        except NoAnswer:
-            return got
-
-    got = run(listen(), VirtualPort(peer(), LineModel(baud=2400)))
-    assert all(apdu[0] in (0x0F, 0xE0, 0xDB) for apdu in got)
-    if integrity.get("gbt_blocks"):
-        assert len(got) == integrity["gbt_blocks"]
-    elif integrity["hdlc_ok"] and "err" not in integrity["apdus"][0]:
-        assert len(got) == len(integrity["apdus"])
-    else:
-        assert got == []
