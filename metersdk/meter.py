@@ -10,7 +10,7 @@ from typing import TypeVar
 from metersdk.apdu.axdr import Data
 from metersdk.apdu.keys import Keys, Secret
 from metersdk.dialog.hearing import Hearing
-from metersdk.dialog.iec62056_21 import Readout
+from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, SecurityName, open_session
 from metersdk.dialog.session import Session
 from metersdk.dialog.timing import Timing

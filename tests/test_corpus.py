@@ -16,7 +16,7 @@ import metersdk
 from metersdk.apdu import acse, axdr, xdlms
 from metersdk.apdu.cipher import Keys, Secret, Security, SecurityContext, is_protected, split, unwrap_key
 from metersdk.apdu.initiate import decode_initiate_request, decode_initiate_response
-from metersdk.dialog import iec62056_21
+from metersdk.dialog import iec62056_21_readout
 from metersdk.errors import DecodeError, MeterError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.hdlc import LLC_COMMAND, LLC_RESPONSE, Frame, FrameKind, is_incomplete, resync, take_frame
@@ -187,7 +187,7 @@ def identification(capture: Any) -> None:
 
 
 def readout(capture: Any) -> None:
-    if not any(each.data_sets for each in iec62056_21.decode(capture.bytes)):
+    if not any(each.data_sets for each in iec62056_21_readout.decode(capture.bytes)):
         raise DecodeError("no data sets")
 
 
@@ -197,7 +197,7 @@ def programming(capture: Any) -> None:
         if octets[0] == 1:
             Command.decode(octets)
         elif octets[0] == 2:
-            assert iec62056_21.decode(octets)[0].proved
+            assert iec62056_21_readout.decode(octets)[0].proved
 
 
 def packet(capture: Any) -> None:
@@ -261,7 +261,7 @@ def test_none_of_the_others_does_harm(corpus: Any) -> None:
     """Whatever it is, it is no HDLC, no readout and no APDU, and says so in a documented error."""
     for capture in everything(corpus, rows("Kinds of captures")):
         frames(capture.bytes)
-        for attempt in (iec62056_21.decode, Decoder({}).unit, axdr.decode_all):
+        for attempt in (iec62056_21_readout.decode, Decoder({}).unit, axdr.decode_all):
             try:
                 attempt(capture.bytes)
             except MeterError as error:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from metersdk.cli.options import OBIS, Connection, talks
 from metersdk.cli.output import Output, describe, grid, pairs
-from metersdk.dialog.iec62056_21 import Readout
+from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.errors import DecodeError, LocalProtocolError, MeterError, ServiceError
 from metersdk.model.clock import DateTime
 from metersdk.model.obis import Obis

@@ -10,8 +10,9 @@ from typing import NoReturn, Protocol, TypeVar
 
 from metersdk.apdu.axdr import Data
 from metersdk.apdu.dataset import DataSet, Value
-from metersdk.dialog import iec62056_21
-from metersdk.dialog.iec62056_21 import Readout, SignedOn, SignOn
+from metersdk.dialog import iec62056_21, iec62056_21_readout
+from metersdk.dialog.iec62056_21 import SignedOn, SignOn
+from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.session import Code
 from metersdk.dialog.timing import Timing, within
 from metersdk.effects import Dialog, Emit
@@ -56,13 +57,13 @@ class SignedOnSource:
             yield from self._sign_on()
         self._fresh = False
         try:
-            return (yield from iec62056_21.readout(self._signed))
+            return (yield from iec62056_21_readout.readout(self._signed))
         except NoAnswer:
             if not self._signed.fell_back:
                 raise
         # A short data message at 300 Bd has gone by while HDLC, or the other speed, was tried.
         yield from self._sign_on()
-        return (yield from iec62056_21.readout(self._signed))
+        return (yield from iec62056_21_readout.readout(self._signed))
 
     def _sign_on(self) -> Dialog[None]:
         """For the data message: a meter that also offers HDLC is asked for mode C."""
@@ -86,7 +87,7 @@ class ListeningSource:
 
     def next(self) -> Dialog[Readout]:
         settings = self._settings
-        return iec62056_21.listen(
+        return iec62056_21_readout.listen(
             baud=self._baud,
             parity=settings.parity,
             timing=settings.timing,

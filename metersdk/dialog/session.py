@@ -13,7 +13,7 @@ from metersdk.apdu.results import DataAccessResult
 from metersdk.apdu.xdlms import AttributeDescriptor, Item
 from metersdk.dialog import dlms
 from metersdk.dialog.association import Association
-from metersdk.dialog.iec62056_21 import Readout
+from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.profile import iter_profile, read_profile
 from metersdk.dialog.timing import Timing, within
 from metersdk.effects import Dialog, Emit, Progress

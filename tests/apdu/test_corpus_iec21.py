@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from metersdk.dialog.iec62056_21 import Readout, decode
+from metersdk.dialog.iec62056_21_readout import Readout, decode
 from metersdk.frame.iec62056_21 import Command, find_identification, find_request, parse_identification
 
 # What the index does not say, read off the captures by hand: data sets, complete, proved by a BCC.

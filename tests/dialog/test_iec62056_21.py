@@ -10,20 +10,9 @@ from typing import Any
 import pytest
 
 from metersdk.apdu.dataset import DataSet
-from metersdk.dialog.iec62056_21 import (
-    DISCONNECT,
-    Readout,
-    SignedOn,
-    SignOn,
-    Withdrawn,
-    fall_back,
-    hand_over,
-    listen,
-    readout,
-    recover,
-    sign_on,
-)
+from metersdk.dialog.iec62056_21 import DISCONNECT, SignedOn, SignOn, fall_back, hand_over, recover, sign_on
 from metersdk.dialog.iec62056_21_meter import HandOver, MeterFaults, OpticalMeter, WokenUp, serve
+from metersdk.dialog.iec62056_21_readout import Readout, Withdrawn, listen, readout
 from metersdk.dialog.optical import OpticalTiming
 from metersdk.effects import Dialog, Emit, Progress, Receive, Send, SetLine, Sleep
 from metersdk.errors import (
@@ -714,7 +703,7 @@ def test_peers_without_end(server: Callable[[], Dialog[None]]) -> None:
 
 
 def test_a_readout_larger_than_any_meter_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metersdk.dialog.iec62056_21.TEXT_LIMIT", 100)
+    monkeypatch.setattr("metersdk.dialog.iec62056_21_readout.TEXT_LIMIT", 100)
     line = port(meter(block_size=20), LINE)
     run(read(), line)
     line = VirtualPort(serve(OpticalMeter(b"/ABC5METER", lambda: DATA * 2)), LINE)

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from metersdk.dialog.iec62056_21 import Readout, SignOn, hand_over, readout, sign_on
+from metersdk.dialog.iec62056_21 import SignOn, hand_over, sign_on
 from metersdk.dialog.iec62056_21_meter import HandOver, MeterFaults, OpticalMeter, serve
+from metersdk.dialog.iec62056_21_readout import Readout, readout
 from metersdk.effects import Dialog, Receive, Send, SetLine, Sleep, State
 from metersdk.errors import MeterError
 from metersdk.frame.iec62056_21 import SIGN_OFF, block, from_line, to_line

@@ -17,7 +17,7 @@ from metersdk.apdu._dlms_cosem import DlmsCosemCodec, OwnCodec
 from metersdk.apdu.axdr import Data
 from metersdk.apdu.cipher import Keys, Security, SecurityContext, split
 from metersdk.apdu.initiate import decode_initiate_request, decode_initiate_response
-from metersdk.dialog import iec62056_21 as dialog_21
+from metersdk.dialog import iec62056_21_readout as dialog_21
 from metersdk.errors import DecodeError, LocalProtocolError, MeterError, PortError, RemoteProtocolError, SecurityError
 from metersdk.fast import pure
 from metersdk.fast.axdr_layout import Reader
