@@ -41,6 +41,7 @@ def identify(connection: Connection) -> None:
                 ("Logical device name", identity.logical_device_name),
                 ("System title", identity.system_title),
                 ("Identification", identity.identification),
+                ("Vendor data", identity.family),
                 ("Protocols offered", ", ".join(identity.protocols)),
                 ("Spoken", identity.protocol),
                 ("Speed", f"{identity.baud} Bd" if identity.baud else None),

@@ -12,7 +12,8 @@ The UART runs 8N1 throughout; 7E1 is done in software unless the port does it. E
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from metersdk.dialog.optical import OpticalLine, OpticalTiming, Parity
@@ -38,6 +39,7 @@ from metersdk.frame.iec62056_21 import (
     line_format,
     looks_slower,
 )
+from metersdk.model.quirks import Quirks
 
 Mode: TypeAlias = Literal["auto", "A", "B", "C", "E"]
 
@@ -56,14 +58,18 @@ class SignOn:
         mode: ``auto`` takes E where HDLC is offered, then what the identification says.
         hdlc: False takes C where ``auto`` would take E.
         option: Y of the acknowledgement in mode C: 0 readout, 6 to 9 the manufacturer's.
-        start: opens the request; ``/#`` and others for some families.
+        start, end: around the address in the request; ``/#`` and others for some families.
         wake_up: NULs and a pause before the request, for meters on battery.
+        wake_up_octets: so many NULs; None: as many as the standard's time holds.
         retries: further requests after the first without an answer.
         initial_baud: 300 but for meters that never switch.
         max_baud: where the meter offers more, stay at 300 (another speed than the offered one is not allowed).
         reserved_bauds: take 7, 8, 9 as 38400, 57600, 115200.
+        bauds: what other characters of an identification mean to this family: ``((":", 9600),)``.
         parity: ``software``, or ``hardware`` where the port or a gateway does 7E1.
         checksum: ``add`` for meters whose BCC is a 7-bit sum (Energomera).
+        quirks: the family these settings were made for.
+        families: knows the family of an identification line, asked once the meter has sent it.
         total: seconds the whole sign-on may take.
     """
 
@@ -72,20 +78,70 @@ class SignOn:
     hdlc: bool = True
     option: str = "0"
     start: str = "/?"
+    end: str = "!\r\n"
     wake_up: bool = False
+    wake_up_octets: int | None = None
     retries: int = 2
     initial_baud: int = INITIAL_BAUD
     max_baud: int | None = None
     reserved_bauds: bool = False
+    bauds: tuple[tuple[str, int], ...] = ()
     parity: Parity = "software"
     checksum: Literal["xor", "add"] = "xor"
     timing: OpticalTiming = field(default_factory=OpticalTiming)
+    quirks: Quirks = field(default_factory=Quirks)
+    families: Callable[[str], Quirks | None] | None = field(default=None, repr=False, compare=False)
     total: float = 60.0
 
     def __post_init__(self) -> None:
         check_address(self.address)
         if self.mode not in ("auto", "A", "B", "C", "E"):
             raise LocalProtocolError(f"{self.mode!r} is no mode to sign on in", hint="mode D is listened to: listen()")
+
+    def opened_for(self, quirks: Quirks) -> SignOn:
+        """These settings for a family known beforehand: how it is woken and called, and all that ``adopting`` takes."""
+        opened = replace(
+            self,
+            start=quirks.request_start,
+            end=quirks.request_end,
+            wake_up=self.wake_up or quirks.wake_up,
+            wake_up_octets=quirks.wake_up_octets,
+            initial_baud=quirks.initial_baud,
+            parity="hardware" if quirks.parity == "none" else self.parity,
+        )
+        return opened.adopting(quirks)
+
+    def adopting(self, quirks: Quirks) -> SignOn:
+        """These settings for the rest of a session with a meter of this family. A mode that was asked for stays."""
+        timing = replace(self.timing, quiet_before=max(self.timing.quiet_before, quirks.quiet_before))
+        if quirks.inactivity is not None:
+            timing = replace(timing, inactivity_min=quirks.inactivity, inactivity_max=quirks.inactivity)
+        return replace(
+            self,
+            mode=quirks.mode if self.mode == "auto" and quirks.mode != "D" else self.mode,
+            max_baud=quirks.max_baud,
+            reserved_bauds=quirks.reserved_bauds,
+            bauds=quirks.baud_characters,
+            checksum=quirks.block_check,
+            timing=timing,
+            quirks=quirks,
+            families=None,
+        )
+
+    def mode_of(self, identification: Identification) -> str:
+        """The mode to go on in."""
+        if self.mode != "auto":
+            mode: str = self.mode
+        elif identification.baud_character in dict(self.bauds):
+            mode = "E" if identification.offers_hdlc else "C"
+        else:
+            mode = identification.mode
+        return "C" if mode == "E" and not self.hdlc else mode
+
+    def baud_of(self, identification: Identification) -> int | None:
+        """The speed offered; None if its character means nothing."""
+        told = dict(self.bauds).get(identification.baud_character)
+        return told or identification.baud(reserved=self.reserved_bauds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +179,8 @@ def sign_on(settings: SignOn, buffer: ReceiveBuffer | None = None) -> Dialog[Sig
     deadline = started + settings.total
     for rung in range(3):
         identification = yield from _identify(line, settings, deadline)
+        if identification is not None and settings.families is not None:
+            settings = yield from _by_family(line, settings, settings.families(identification.raw.decode("latin-1")))
         try:
             signed = yield from _select(line, settings, identification, rung, deadline)
         except Cancel:
@@ -140,14 +198,28 @@ def sign_on(settings: SignOn, buffer: ReceiveBuffer | None = None) -> Dialog[Sig
     )
 
 
+def _by_family(line: OpticalLine, settings: SignOn, family: Quirks | None) -> Dialog[SignOn]:
+    """The settings once the meter has said who it is; how it was called and woken cannot change any more."""
+    if family is None:
+        return replace(settings, families=None)
+    yield Emit(State("family", family.family))
+    called = (family.request_start, family.request_end, family.wake_up_octets)
+    if called != (settings.start, settings.end, settings.wake_up_octets):
+        hint = f"connect(vendor={family.family!r}) asks in its way"
+        line.note("family-request", f"{family.family} gives more when it is asked in its own way", hint)
+    adopted = settings.adopting(family)
+    line.timing = adopted.timing
+    return adopted
+
+
 def _identify(line: OpticalLine, settings: SignOn, deadline: float) -> Dialog[Identification | None]:
     """Ask until the meter identifies itself; None if it sends its data at once."""
     timing = settings.timing
-    request = Request(settings.address, settings.start).encode()
+    request = Request(settings.address, settings.start, settings.end).encode()
     for attempt in range(settings.retries + 1):
         yield from line.set_speed(settings.initial_baud)
         if settings.wake_up:
-            yield from _wake_up(line)
+            yield from _wake_up(line, settings.wake_up_octets)
         yield from _quiet(line, timing.quiet_before, deadline)
         yield Emit(State("sign-on", f"request {attempt + 1} of {settings.retries + 1}"))
         yield from line.send(request)
@@ -207,9 +279,9 @@ def _note_preamble(line: OpticalLine, sent: bytes, seen: bytes) -> None:
         line.note("noise", f"{len(rest)} octets of noise before the answer")
 
 
-def _wake_up(line: OpticalLine) -> Dialog[None]:
-    """Annex B.1: NULs without gaps for 2.1 to 2.3 s, then 1.5 to 1.7 s of silence."""
-    count = round(line.timing.wake_up / line.character())
+def _wake_up(line: OpticalLine, octets: int | None) -> Dialog[None]:
+    """Annex B.1: NULs without gaps for 2.1 to 2.3 s, or so many ``octets``, then 1.5 to 1.7 s of silence."""
+    count = round(line.timing.wake_up / line.character()) if octets is None else octets
     yield Send(bytes(count))
     yield Sleep(line.timing.wake_up_pause)
 
@@ -233,13 +305,11 @@ def _select(
 
     if identification is None:
         return signed("A")
-    mode = identification.mode if settings.mode == "auto" else settings.mode
-    if mode == "E" and not settings.hdlc:
-        mode = "C"
+    mode = settings.mode_of(identification)
     if mode == "A":
         return signed("A")
     if mode == "B":
-        baud = identification.baud(reserved=settings.reserved_bauds)
+        baud = settings.baud_of(identification)
         if baud is None:
             line.note("baud-reserved", f"speed {identification.baud_character!r} is reserved: staying at 300 Bd")
         # The meter switches within tr after its last character, without being told.
@@ -271,7 +341,8 @@ def _select(
 
 def _speed(line: OpticalLine, settings: SignOn, identification: Identification, rung: int) -> tuple[str, int]:
     """Z of the acknowledgement, and its speed: the offered one or 0, never another (6.3.14)."""
-    baud = identification.baud(reserved=settings.reserved_bauds) if identification.mode in "CE" else None
+    told = identification.mode in "CE" or identification.baud_character in dict(settings.bauds)
+    baud = settings.baud_of(identification) if told else None
     if baud is None:
         text = f"speed {identification.baud_character!r} is not one of mode C: staying at 300 Bd"
         line.note("baud-reserved", text, "reserved_bauds takes 7, 8, 9 as 38400, 57600, 115200")

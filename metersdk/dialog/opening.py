@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
@@ -80,39 +80,41 @@ class Plan:
         keys: Keys | None,
         quirks: Quirks,
         timing: Timing,
+        families: Callable[[str], Quirks | None] | None = None,
     ) -> Plan:
         """A plan from the names a caller writes; what is left out follows from what is given.
+
+        ``quirks`` hold from the start; ``families``, which knows the family of an identification line, may bring others
+        once the meter has said who it is.
 
         Raises:
             LocalProtocolError: no such name, or a mechanism without its password or keys.
         """
         told = {key: value for key, value in options.items() if value is not None}
         protocol = _one_of(told.get("protocol", "auto"), get_args(ProtocolName), "protocol")
-        mode = _one_of(str(told.get("mode", "auto")), ("auto", "A", "B", "C", "D", "E"), "mode")
+        mode = _one_of(str(told.get("mode", quirks.mode)), ("auto", "A", "B", "C", "D", "E"), "mode")
         default = "low" if password is not None else "high-gmac" if keys is not None else "none"
         client, server = _number(told, "client", 16), _number(told, "server", 1)
         info, window = _number(told, "max_info", 2030), _number(told, "window", 7)
-        return cls(
+        digits, wake_up = quirks.address_digits, _number(told, "wake_up", None)
+        sign_on = SignOn(
+            address=str(told.get("address", ""))[-digits if digits else None :],
+            mode="auto" if mode == "D" else mode,
+            hdlc=protocol == "auto",
+            parity="hardware" if hardware_parity else "software",
+            timing=_optical(timing),
+        ).opened_for(quirks)
+        sign_on = replace(sign_on, wake_up=sign_on.wake_up if wake_up is None else wake_up == 1, families=families)
+        plan = cls(
             medium=medium,
             framing=framing or "wrapper",
             protocol=protocol,
-            baud=baud or (2400 if mode == "D" else 9600),
+            baud=baud or (quirks.push_baud if mode == "D" else 9600),
             listen=mode == "D",
-            sign_on=SignOn(
-                address=str(told.get("address", "")),
-                mode="auto" if mode == "D" else mode,
-                hdlc=protocol == "auto",
-                wake_up=_number(told, "wake_up", 0) == 1,
-                max_baud=quirks.max_baud,
-                reserved_bauds=quirks.reserved_bauds,
-                parity="hardware" if hardware_parity else "software",
-                checksum=quirks.block_check,
-                timing=_optical(timing),
-            ),
+            sign_on=sign_on,
             hdlc=HdlcSettings(
                 physical=_number(told, "physical", None),
-                address_size=quirks.hdlc_address_size or _number(told, "address_size", None),
-                negotiate=quirks.hdlc_parameters,
+                address_size=_number(told, "address_size", None),
                 max_info_tx=info,
                 max_info_rx=info,
                 window_tx=window,
@@ -130,14 +132,29 @@ class Plan:
                     str(told.get("security", "none" if keys is None else "authenticated-encrypted")),
                     "security",
                 ),
+                timeout=timing.response,
+            ),
+            timing=timing,
+        )
+        return plan.adopting(quirks)
+
+    def adopting(self, quirks: Quirks) -> Plan:
+        """This plan for a meter of that family, as far as the session over DLMS is concerned."""
+        return replace(
+            self,
+            hdlc=replace(
+                self.hdlc,
+                address_size=self.hdlc.address_size or quirks.hdlc_address_size,
+                negotiate=quirks.hdlc_parameters,
+            ),
+            association=replace(
+                self.association,
                 envelope=quirks.envelope,
                 dedicated=quirks.dedicated_key,
                 allow_plaintext=quirks.allow_plaintext,
-                timeout=timing.response,
                 release=quirks.release == "rlrq",
             ),
             quirks=quirks,
-            timing=timing,
         )
 
     @property
@@ -231,7 +248,8 @@ def _open_planned(plan: Plan) -> Dialog[Session]:
         yield SetLine(plan.baud)
         return (yield from _associate(plan, buffer, _identity(plan, None)))
     if plan.listen:
-        spoken = Identity(protocols=("iec62056-21:D",), protocol="iec62056-21:D", baud=plan.baud)
+        family = plan.quirks.family or None
+        spoken = Identity(protocols=("iec62056-21:D",), protocol="iec62056-21:D", baud=plan.baud, family=family)
         return ReadoutSession(ListeningSource(plan.sign_on, plan.baud, buffer), spoken, plan.timing)
     try:
         signed = yield from sign_on(plan.sign_on, buffer)
@@ -245,6 +263,10 @@ def _open_planned(plan: Plan) -> Dialog[Session]:
 
 
 def _signed_on(plan: Plan, buffer: ReceiveBuffer, signed: SignedOn) -> Dialog[Session]:
+    found = signed.settings.quirks
+    if found is not plan.sign_on.quirks:
+        # Anybody can send an identification: it must not talk a reader out of its protection.
+        plan = plan.adopting(replace(found, allow_plaintext=plan.quirks.allow_plaintext))
     if signed.mode != "E":
         return _readout_session(plan, signed, buffer)
     yield from hand_over(signed)
@@ -284,7 +306,9 @@ def _recovered(plan: Plan, buffer: ReceiveBuffer, silence: NoAnswer) -> Dialog[S
     yield Emit(State("recover", text))
     patient = replace(plan.sign_on, total=min(plan.sign_on.total, _BUSY_LINE))
     try:
-        yield from recover(patient, last_baud=plan.baud, disconnect=_disconnect(plan))
+        # A few seconds are waited out; the minute or two of the standard are not.
+        soon = patient.timing.inactivity_max < _BUSY_LINE
+        yield from recover(patient, last_baud=plan.baud, disconnect=_disconnect(plan), wait_out=soon)
         return (yield from sign_on(replace(plan.sign_on, retries=0), buffer))
     except NoAnswer:
         raise silence from None
@@ -333,10 +357,14 @@ def _link(plan: Plan, buffer: ReceiveBuffer) -> Link:
 
 def _identity(plan: Plan, signed: SignedOn | None) -> Identity:
     spoken = "dlms:hdlc" if plan.medium == "line" or plan.framing == "hdlc" else "dlms:wrapper"
+    family = plan.quirks.family or None
     if signed is None:
-        return Identity(protocols=(spoken,), protocol=spoken, baud=plan.baud if plan.medium == "line" else None)
+        baud = plan.baud if plan.medium == "line" else None
+        return Identity(protocols=(spoken,), protocol=spoken, baud=baud, family=family)
     said = signed.identification
-    modes = (signed.mode,) if said is None else ("C", "E") if said.mode == "E" else (said.mode,)
+    modes = () if said is None else ("C", "E") if said.mode == "E" else (said.mode,)
+    if signed.mode not in modes:
+        modes = (*modes, signed.mode)
     offered = tuple(f"iec62056-21:{mode}" for mode in modes)
     return Identity(
         manufacturer=said.manufacturer if said else None,
@@ -345,4 +373,5 @@ def _identity(plan: Plan, signed: SignedOn | None) -> Identity:
         protocols=(*offered, "dlms:hdlc") if said and said.offers_hdlc else offered,
         protocol="dlms:hdlc" if signed.mode == "E" else f"iec62056-21:{signed.mode}",
         baud=signed.baud,
+        family=family,
     )

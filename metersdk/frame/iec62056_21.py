@@ -67,13 +67,14 @@ def same_address(one: str, other: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``/ ? address ! CR LF``. ``start`` is ``/?`` but for some families (``/#`` ``/2``)."""
+    """``/ ? address ! CR LF``. ``start`` is ``/?`` and ``end`` ``! CR LF`` but for some families (``/#`` ``/2``)."""
 
     address: str = ""
     start: str = "/?"
+    end: str = "!\r\n"
 
     def encode(self) -> bytes:
-        return f"{self.start}{check_address(self.address)}!\r\n".encode("latin-1")
+        return f"{self.start}{check_address(self.address)}{self.end}".encode("latin-1")
 
     def is_for(self, address: str) -> bool:
         """True for a meter of this address; no address calls every meter, all zeros is an address of its own."""

@@ -18,6 +18,7 @@ class Identity(BaseModel):
         protocols: what the meter offers: ``"iec62056-21:A"`` to ``":D"``, ``"dlms:hdlc"``, ``"dlms:wrapper"``.
         protocol: what this session speaks, one of ``protocols``.
         baud: speed of the line after negotiation; None where there is no line.
+        family: the vendor data that hold for this meter, chosen or found by its identification; None: the standard.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,6 +32,7 @@ class Identity(BaseModel):
     protocols: tuple[str, ...] = ()
     protocol: str = ""
     baud: int | None = None
+    family: str | None = None
 
     def __str__(self) -> str:
         """``MSK METERSDK-R1, serial number 12345678, dlms:hdlc at 9600 Bd`` without what is unknown."""

@@ -13,6 +13,45 @@ from typing import Literal
 class Quirks:
     """Switches for disputed behaviour of one meter family."""
 
+    family: str = ""
+    """Name of the family these switches are of; empty for the standard, or for switches of one's own."""
+
+    mode: Literal["auto", "A", "B", "C", "D", "E"] = "auto"
+    """Mode of IEC 62056-21 to go on in, whatever the identification offers; D: the meter speaks by itself."""
+
+    request_start: str = "/?"
+    """What opens the request, before the address: ``/?``, or ``/#`` and others of some makers."""
+
+    request_end: str = "!\r\n"
+    """What ends the request, after the address."""
+
+    wake_up: bool = False
+    """True: the meter sleeps, and is woken by NULs before the request (IEC 62056-21 annex B.1)."""
+
+    wake_up_octets: int | None = None
+    """Number of those NULs; None: as many as 2.2 s hold."""
+
+    quiet_before: float = 0.0
+    """Seconds of silence the meter wants before a request."""
+
+    initial_baud: int = 300
+    """Speed of the sign-on; another than 300 for meters that never switch."""
+
+    push_baud: int = 2400
+    """Speed of a meter that pushes in mode D; 2400 by the standard."""
+
+    parity: Literal["even", "none"] = "even"
+    """Characters of the sign-on and the readout: 7E1, or 8N1 where the meter does without parity."""
+
+    baud_characters: tuple[tuple[str, int], ...] = ()
+    """Speed characters of an identification that mean something to this maker alone: ``((":", 9600),)``."""
+
+    address_digits: int | None = None
+    """The device address is the last so many digits of a longer serial number; None: it is sent as given."""
+
+    inactivity: float | None = None
+    """Seconds after which the meter drops an idle session; None: 60 to 120, as the standard says."""
+
     deviation_sign: Literal[1, -1] = 1
     """1: minutes to add to local time to get UTC (Blue Book 4.1.6.1). -1: the meter sends UTC offset instead."""
 
