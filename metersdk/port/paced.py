@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from metersdk.errors import PortClosed
+from metersdk.port.light import Light
 from metersdk.port.line import Faults, LineModel
 from metersdk.port.way import EPSILON, INFINITE, Way
 
@@ -71,8 +72,10 @@ class LinePort:
         self._to_meter = Way(model, model.delay)
         self._to_client = Way(model, model.delay + model.latency)
         self._echo = Way(model, model.latency)
+        if model.baud is not None:
+            self._to_client.sender = self._to_meter.receiver = model.meter_baud(model.baud)
         self._clock = time.monotonic()
-        self._noise_at = self._clock + self._faults.noise_gap()
+        self._light = Light(model, self._clock)
         self._left = b""
         self._left_until = INFINITE
         self._closed = False
@@ -86,7 +89,9 @@ class LinePort:
         self._resume()
         passage = self._faults.answer(data)
         ready = max(self._clock, self._to_meter.received_at + self.model.turnaround) + passage.late
-        end = self._to_client.put(ready, data, passage.data)
+        start = max(ready, self._to_client.free_at)
+        seen = self._light.shone_on(passage.data, start, self._to_client.char)
+        end = self._to_client.put(start, data, seen)
         await self._pump(end, listening=False)
         if passage.closes:
             await self._pump(end + self.model.delay + self.model.latency, listening=False)
@@ -102,7 +107,7 @@ class LinePort:
         """The meter's UART changes speed."""
         self._resume()
         self._take_in(time.monotonic())
-        real = self._tuned(baud)
+        real = self.model.meter_baud(self._tuned(baud))
         self._to_client.set_sender(self._clock, real)
         self._to_meter.set_receiver(self._clock, real)
 
@@ -142,7 +147,8 @@ class LinePort:
             if deadline <= wall:
                 self._clock = max(self._clock, deadline)
                 return b""
-            due = min(self._to_client.next_time(), self._echo.next_time(), self._noise_at, deadline, heard)
+            due = min(self._to_client.next_time(), self._echo.next_time(), deadline, heard)
+            due = min(due, self._light.next_time())
             if self._left:
                 due = min(due, wall + _RETRY)
             await _readable(self._wire.fileno(), due - wall)
@@ -156,16 +162,15 @@ class LinePort:
                 self._echo.set_sender(wall, news)
                 self._to_client.set_receiver(wall, news)
             else:
-                self._to_meter.put(wall, news, self._faults.request(news).data)
-                self._echo.put(wall, news, self._faults.echo(news))
+                start = wall + self.model.sending_latency
+                self._to_meter.put(start, news, self._faults.request(news).data)
+                self._echo.put(start, news, self._faults.echo(news))
 
     def _hand_out(self, wall: float) -> None:
-        """What the client's receiver has got by now, in the order of its sources: echo, answer, noise."""
+        """What the client's receiver has got by now, in the order of its sources: echo, answer, light."""
         data = self._echo.take(wall) + self._to_client.take(wall)
-        while self._noise_at <= wall:
-            data += self._faults.noise_octet()
-            self._noise_at += self._faults.noise_gap()
-        data = self._left + data
+        data += self._light.take(wall, self._to_client.receiver)
+        data = self._left + self._faults.left(data)
         if not data:
             return
         taken = self._wire.write(data)

@@ -15,6 +15,7 @@ from typing import Literal
 from metersdk.effects import Answer, Dialog, Effect, Emit, Now, Receive, Send, SetLine, Sleep
 from metersdk.errors import Cancel, LimitExceeded, LocalProtocolError, MeterError, PortClosed
 from metersdk.port.drive import Port
+from metersdk.port.light import Light
 from metersdk.port.line import CHAR_BITS, Faults, LineModel
 from metersdk.port.way import EPSILON, INFINITE, Way
 
@@ -70,9 +71,11 @@ class VirtualPort:
         self._to_meter = Way(model, model.delay)
         self._to_client = Way(model, model.delay + model.latency)
         self._echo = Way(model, model.latency)
+        if model.baud is not None:
+            self._to_client.sender = self._to_meter.receiver = model.meter_baud(model.baud)
         self._octet_time = {"client": 0.0, "server": 0.0}
         self._now = 0.0
-        self._noise_at = self._faults.noise_gap()
+        self._light = Light(model)
         self._closes_at = INFINITE
         self._closed = False
         self._started = False
@@ -94,7 +97,8 @@ class VirtualPort:
         """Octets on the line from now on; the clock moves to their last stop bit (not at all if draining lies)."""
         self._check_open()
         self._advance(self._now)
-        start = max(self._now, self._to_client.received_at + self.model.client_turnaround, self._to_meter.free_at)
+        ready = self._now + self.model.sending_latency
+        start = max(ready, self._to_client.received_at + self.model.client_turnaround, self._to_meter.free_at)
         passage = self._faults.request(data)
         end = self._to_meter.put(start, data, passage.data)
         self._echo.put(start, data, self._faults.echo(data))
@@ -112,7 +116,7 @@ class VirtualPort:
         self._check_open()
         deadline = self._now + max(0.0, timeout)
         while True:
-            due = max(self._now, min(self._to_client.next_time(), self._echo.next_time(), self._noise_at))
+            due = max(self._now, min(self._to_client.next_time(), self._echo.next_time(), self._light.next_time()))
             step = self._server_due()
             first = min(due, step, self._closes_at)
             if first > deadline + EPSILON or first == INFINITE:
@@ -122,7 +126,9 @@ class VirtualPort:
                 return b""
             if due == first:
                 self._now = due
-                return self._collect()
+                if data := self._collect():
+                    return data
+                continue
             if step == first:
                 self._step(step)
                 continue
@@ -161,12 +167,9 @@ class VirtualPort:
             raise PortClosed(f"{self.name} is closed", layer="port")
 
     def _collect(self) -> bytes:
-        """All that the client's receiver has by now, in the order of its sources: echo, answer, noise."""
+        """All that the client's receiver has by now, in the order of its sources: echo, answer, light."""
         data = self._echo.take(self._now) + self._to_client.take(self._now)
-        while self._noise_at <= self._now + EPSILON:
-            data += self._faults.noise_octet()
-            self._noise_at += self._faults.noise_gap()
-        return data
+        return self._faults.left(data + self._light.take(self._now, self._to_client.receiver))
 
     def _note(self, side: Side, start: float, end: float, data: bytes, baud: int | None, *, lost: bool) -> None:
         self._octet_time[side] += len(data) * CHAR_BITS / baud if baud else 0.0
@@ -229,8 +232,9 @@ class VirtualPort:
                 case Now():
                     answer = self._server_at
                 case SetLine(baud):
-                    self._to_client.set_sender(self._server_at, baud)
-                    self._to_meter.set_receiver(self._server_at, baud)
+                    real = self.model.meter_baud(baud)
+                    self._to_client.set_sender(self._server_at, real)
+                    self._to_meter.set_receiver(self._server_at, real)
                     self.log.append(LineEvent(self._server_at, self._server_at, "server", "speed", baud=baud))
                 case Emit(event):
                     self.server_events.append(event)
@@ -239,7 +243,7 @@ class VirtualPort:
         passage = self._faults.answer(data)
         ready = max(self._server_at, self._to_meter.received_at + self.model.turnaround) + passage.late
         start = max(ready, self._to_client.free_at)
-        end = self._to_client.put(start, data, passage.data)
+        end = self._to_client.put(start, data, self._light.shone_on(passage.data, start, self._to_client.char))
         self._note("server", start, end, data, self._to_client.sender, lost=bool(data) and not passage.data)
         if passage.closes:
             self._closes_at = end + self.model.delay + self.model.latency

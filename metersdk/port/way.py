@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from metersdk.port.line import CHAR_BITS, LineModel, garbled
+from metersdk.port.line import CHAR_BITS, LineModel, garbled, in_tune
 
 INFINITE = float("inf")
 # Times are sums of character times: two sums of the same thing differ by less than this.
@@ -53,6 +53,11 @@ class Way:
         self.sender = self.receiver = model.baud
         self.free_at = 0.0
         self.received_at = -INFINITE
+
+    @property
+    def char(self) -> float:
+        """Seconds an octet takes to leave the transmitter; 0 where there is no line."""
+        return CHAR_BITS / self.sender if self.sender else 0.0
 
     def put(self, start: float, data: bytes, arriving: bytes) -> float:
         """Send ``data`` from ``start`` on, of which ``arriving`` arrives; the time its last stop bit has left."""
@@ -138,9 +143,8 @@ class Way:
 
         Only a few characters at a time: the receiver may find out, and change its speed amid the burst.
         """
-        while not self._ready and self._bursts and (burst := self._bursts[0]).baud != self.receiver:
-            if burst.baud is None or self.receiver is None:
-                return
+        while not self._ready and self._bursts and self._misheard(burst := self._bursts[0]):
+            assert burst.baud is not None and self.receiver is not None
             self._bursts.popleft()
             end = burst.taken + max(1, _HEARD_CHARACTERS * burst.baud // self.receiver)
             if end < len(burst.data):
@@ -148,11 +152,15 @@ class Way:
                 burst.data = burst.data[:end]
             self._settle(burst)
 
+    def _misheard(self, burst: Burst) -> bool:
+        return burst.baud is not None and self.receiver is not None and not in_tune(burst.baud, self.receiver)
+
     def _settle(self, burst: Burst) -> None:
         """Heard for good at the present speed of the receiver; octets come evenly over the time of the burst."""
         data, char = burst.data[burst.taken :], burst.char
         start = burst.start + burst.taken * char
-        if burst.baud is not None and self.receiver is not None and burst.baud != self.receiver:
+        if self._misheard(burst):
+            assert burst.baud is not None and self.receiver is not None
             duration = len(data) * char
             data = garbled(data, burst.baud, self.receiver).data
             char = duration / len(data) if data else 0.0

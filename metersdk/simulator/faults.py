@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from metersdk.dialog.iec62056_21_meter import MeterFaults, OpticalMeter
 from metersdk.errors import LocalProtocolError
-from metersdk.port.line import LineModel
+from metersdk.port.line import Echo, LineModel
 
 # A meter whose table of speeds is wrong is off by one step as a rule.
 _MISTUNED = 0.5
@@ -80,14 +81,23 @@ def parse_faults(texts: Iterable[str]) -> Faults:
 
 
 FAULT_HELP = {
-    "echo": "full|partial: the probe hands back what the reader sends",
-    "noise": "5: octets a second that light makes in the reader's receiver",
+    "echo": "full|partial|changed: the probe hands back what the reader sends, whole, with gaps, or with wrong octets",
+    "noise": "5: octets a second that sunlight makes in the reader's receiver",
+    "lamp": "100 or 120: pulses a second of a lamp on the mains",
+    "lamp-share": "0.2: the share of these pulses that are strong enough to be seen",
+    "dazzled": "3-8 or 0-2,5-9: seconds during which light holds the reader's receiver low",
     "flip": "0.001: probability for each octet that one bit is wrong",
+    "bit-flip": "0.001: probability for each bit that it is wrong, as with a misaligned probe",
     "lose": "0.001: probability for each octet that it does not arrive",
+    "fade": "2000: octets of the meter after which its lamp has faded, as with a low battery",
+    "steal": "0.2: probability for each piece that another program reads a part of it away",
+    "clock": "0.03: the meter's clock is 3 % fast; negative for slow",
+    "format": "7O1|8N1|7N2|...: character format that the meter's text really has",
     "drop-answer": "3 or 1,4: these answers of the meter do not arrive",
     "drop-request": "3 or 1,4: these requests of the reader do not arrive",
     "late": "0.5 or 2:0.5: every answer, or the second one, comes so many seconds later",
     "latency": "0.016: seconds by which the probe hands octets on late",
+    "sending-latency": "0.016: seconds by which the probe begins late to send",
     "delay": "0.3: seconds each way, as over GSM",
     "piece": "1: octets that arrive together at most",
     "close-after": "1000: the meter hangs up after so many octets",
@@ -128,8 +138,23 @@ def _share(text: str) -> float:
     return number
 
 
+def _signed(text: str) -> float:
+    return -_amount(text[1:]) if text.startswith("-") else _amount(text)
+
+
+def _spans(text: str) -> tuple[tuple[float, float], ...]:
+    parts = (each.partition("-") for each in text.split(","))
+    return tuple((_amount(start), _amount(end)) for start, _, end in parts)
+
+
+def _format(text: str) -> str:
+    if not re.fullmatch("[78][NEOM][12]", text):
+        raise ValueError(text)
+    return text
+
+
 def _echo(text: str) -> str:
-    if text not in ("full", "partial", "none"):
+    if text not in get_args(Echo):
         raise ValueError(text)
     return text
 
@@ -155,12 +180,21 @@ def _flag(text: str) -> bool:
 _KNOWN: dict[str, tuple[str, str, Callable[[str], object], object]] = {
     "echo": ("line", "echo", _echo, "full"),
     "noise": ("line", "noise", _amount, None),
+    "lamp": ("line", "lamp", _amount, 100.0),
+    "lamp-share": ("line", "lamp_share", _share, None),
+    "dazzled": ("line", "dazzled", _spans, None),
     "flip": ("line", "flip", _share, None),
+    "bit-flip": ("line", "bit_flip", _share, None),
     "lose": ("line", "lose", _share, None),
+    "fade": ("line", "fade", _positive, None),
+    "steal": ("line", "steal", _share, None),
+    "clock": ("line", "clock_error", _signed, None),
+    "format": ("line", "form", _format, None),
     "drop-answer": ("line", "drop_answers", _frames, None),
     "drop-request": ("line", "drop_requests", _frames, None),
     "late": ("line", "late", _late, None),
     "latency": ("line", "latency", _amount, None),
+    "sending-latency": ("line", "sending_latency", _amount, None),
     "delay": ("line", "delay", _amount, None),
     "piece": ("line", "piece", _positive, None),
     "close-after": ("line", "close_after", _count, None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from metersdk.errors import LocalProtocolError
+from metersdk.port.light import Light
 from metersdk.port.line import Faults, LineModel, garbled
 
 # A readout as meters give it; the printable text that the signatures of a wrong line were measured on is alike.
@@ -113,7 +114,10 @@ def test_no_faults_change_nothing() -> None:
     assert faults.request(READOUT).data == READOUT
     assert faults.answer(READOUT).data == READOUT
     assert faults.echo(READOUT) == b""
-    assert faults.noise_gap() == float("inf")
+    assert faults.left(READOUT) == READOUT
+    light = Light(LineModel())
+    assert light.next_time() == float("inf")
+    assert light.shone_on(READOUT, 0.0, 0.001) == READOUT
 
 
 def test_flips_and_losses_are_as_many_as_asked_and_the_same_each_time() -> None:

@@ -165,3 +165,31 @@ def test_optical_port_of_the_image_and_what_the_place_replaces() -> None:
     assert meter is not None
     assert (meter.address, meter.block_size, meter.asleep) == ("42", 128, True)
     assert (meter.echo_acknowledgement, meter.inactivity, settings.inactivity) == ("after", 70.0, 70.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ("lamp", "lamp", 100.0),
+        ("lamp=120", "lamp", 120.0),
+        ("lamp-share=0.2", "lamp_share", 0.2),
+        ("dazzled=0-2,5-9.5", "dazzled", ((0.0, 2.0), (5.0, 9.5))),
+        ("bit-flip=0.001", "bit_flip", 0.001),
+        ("fade=2000", "fade", 2000),
+        ("steal=0.2", "steal", 0.2),
+        ("clock=-0.03", "clock_error", -0.03),
+        ("format=7O1", "form", "7O1"),
+        ("echo=changed", "echo", "changed"),
+        ("sending-latency=0.016", "sending_latency", 0.016),
+    ],
+)
+def test_what_lies_in_the_sun(text: str, field: str, value: object) -> None:
+    faults = parse_faults([text])
+    assert getattr(faults.line, field) == value
+    assert faults.on_the_way
+
+
+@pytest.mark.parametrize("text", ["lamp=-1", "dazzled=3", "steal=2", "clock=5", "format=9X9", "fade=0"])
+def test_values_that_make_no_sense(text: str) -> None:
+    with pytest.raises(LocalProtocolError):
+        parse_faults([text])
