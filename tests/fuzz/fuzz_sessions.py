@@ -7,24 +7,22 @@ it. Both sides speak properly by themselves, so the damage reaches every state; 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from functools import cache, partial
+from functools import partial
 
 from fuzz_mutation import Target, vectors
 from fuzz_parsers import mend_hdlc
 
-from metersdk.apdu.keys import Keys
 from metersdk.dialog.hearing import Hearing
-from metersdk.dialog.opening import Plan, open_session
+from metersdk.dialog.opening import open_session
 from metersdk.dialog.timing import GOODBYE, Timing
 from metersdk.effects import Dialog, Effect, Send, Sleep
 from metersdk.errors import LocalProtocolError, MeterError
 from metersdk.meter import Meter
-from metersdk.model.quirks import Quirks
 from metersdk.port.drive import Port, run
 from metersdk.port.line import LineModel
 from metersdk.port.virtual import VirtualPort
-from metersdk.simulator.image import Image
-from metersdk.simulator.station import Speech, StationSettings, station
+from metersdk.simulator.station import Speech
+from session_rig import Rig
 
 # Limits of each call, virtual seconds.
 TIMING = Timing(response=4.0, total=60.0)
@@ -32,56 +30,6 @@ TIMING = Timing(response=4.0, total=60.0)
 FORGOTTEN = 200.0
 # Octets already on the way at 300 Bd may hold a call up: a send is not cut short.
 STRAY = 10.0
-
-EK, AK = bytes(range(16)), bytes(range(0xD0, 0xE0))
-_IMAGE = """
-name = "fuzz"
-[meter]
-manufacturer = "MSK"
-identification = 'MSK5\\2FUZZ'
-serial = "1"
-logical_device_name = "MSK0000000000001"
-system_title = "4D534B4600000001"
-since = 2026-01-01T00:00:00Z
-[clock]
-fixed = 2026-01-01T12:00:00Z
-[[association]]
-client = 16
-role = "public"
-max_pdu = 128
-[[association]]
-client = 1
-role = "management"
-authentication = "high-gmac"
-security = "authenticated-encrypted"
-encryption_key = "000102030405060708090A0B0C0D0E0F"
-authentication_key = "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF"
-[[object]]
-class = 3
-obis = "1.0.1.8.0.255"
-unit = "Wh"
-source = { kind = "counter", start = 1000, every = 900 }
-[[object]]
-class = 7
-obis = "1.0.99.1.0.255"
-[object.profile]
-entries = 30
-period = 900
-capture = ["8 0.0.1.0.0.255 2", "3 1.0.1.8.0.255 2"]
-[[readout]]
-kind = "text"
-code = "C.1.0"
-value = "1"
-[[readout]]
-kind = "register"
-code = "1.8.0"
-object = "1.0.1.8.0.255"
-"""
-
-
-@cache
-def meter_image() -> Image:
-    return Image.parse(_IMAGE)
 
 
 class Choices:
@@ -192,18 +140,13 @@ def in_text(data: bytes, choices: Choices) -> bytes:
     return in_hdlc(data, choices) if data[:1] == b"\x7e" else _changed(data, choices)
 
 
-def plan(speech: Speech, client: int) -> Plan:
+def rig(speech: Speech, client: int) -> Rig:
     """As ``client``; 0 reads the data message of IEC 62056-21 instead."""
-    keys = Keys(EK, AK, system_title=b"MSK00000", invocation_counter=1) if client == 1 else None
-    return Plan.of(
-        {"client": client} if client else {"protocol": "iec62056-21"},
-        medium="line" if speech == "optical" else "stream",
-        framing="wrapper" if speech == "wrapper" else "hdlc",
-        baud=None,
-        hardware_parity=False,
-        password=None,
-        keys=keys,
-        quirks=Quirks(),
+    return Rig(
+        speech=speech,
+        client=client or 16,
+        protocol=None if client else "iec62056-21",
+        model=LineModel(baud=300) if speech == "optical" else LineModel(),
         timing=TIMING,
     )
 
@@ -242,7 +185,7 @@ class _Steps:
         self.result = yield from self._generator
 
 
-def visit(port: Port, wanted: Plan) -> bool:
+def visit(port: Port, it: Rig) -> bool:
     """Open, read a bit of everything, leave; whether it went without an error. Every call keeps its time."""
     hearing = Hearing()
     start = port.now()
@@ -254,7 +197,7 @@ def visit(port: Port, wanted: Plan) -> bool:
 
     limit = (TIMING.total or 0) + GOODBYE + STRAY
     try:
-        meter = Meter(port, run(open_session(wanted), port, hearing), hearing)
+        meter = Meter(port, run(open_session(it.plan), port, hearing), hearing)
     except MeterError as error:
         str(error)
         return False
@@ -286,31 +229,27 @@ def _steps(meter: Meter) -> list[Callable[[], object]]:
     ]
 
 
-def line(speech: Speech) -> LineModel:
-    return LineModel(baud=300) if speech == "optical" else LineModel()
-
-
 def against_meter(speech: Speech, client: int, spoil: Spoil, data: bytes) -> None:
     """Our client; the meter is hostile."""
-    served = station(meter_image().device(), StationSettings(speech=speech))
-    port = VirtualPort(hostile(served, Choices(data), spoil), line(speech))
-    visit(port, plan(speech, client))
+    it = rig(speech, client).but(server=lambda served: hostile(served, Choices(data), spoil))
+    visit(it.port(), it)
 
 
 def against_client(speech: Speech, client: int, spoil: Spoil, data: bytes) -> None:
     """Our meter; the client is hostile. The next client must find the meter as if nothing had been."""
-    device = meter_image().device()
-    port = VirtualPort(station(device, StationSettings(speech=speech)), line(speech))
-    visit(HostilePort(port, Choices(data), spoil), plan(speech, client))
+    it = rig(speech, client)
+    device = it.device()
+    port = it.port(device)
+    visit(HostilePort(port, Choices(data), spoil), it)
     if speech == "wrapper":
         # A stream that is no row of WPDUs ends the connection; the next one finds the same device.
-        port = VirtualPort(station(device, StationSettings(speech=speech)), line(speech))
+        port = it.port(device)
     port.sleep(FORGOTTEN)
     while port.receive(0.0):
         # Whoever opens a port drops what came before.
         pass
     assert port.server_error is None, port.server_error
-    assert visit(port, plan(speech, 16)), "the meter does not serve the next client"
+    assert visit(port, rig(speech, 16)), "the meter does not serve the next client"
 
 
 def _session(

@@ -22,6 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+# What the tests share lies beside this folder; pytest finds it by its own configuration.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
 from fuzz_mutation import ROOT, Target, mutated
 from fuzz_parsers import TARGETS as PARSERS
 from fuzz_sessions import TARGETS as SESSIONS
