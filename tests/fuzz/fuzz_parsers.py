@@ -12,13 +12,21 @@ from pathlib import Path
 from fuzz_mutation import Target, captures, vectors
 
 from metersdk import fast
-from metersdk.apdu import acse, axdr, ber, dataset, xdlms
+from metersdk.apdu import acse, ascii_profile, axdr, ber, dataset, xdlms
 from metersdk.apdu._dlms_cosem import DlmsCosemCodec, OwnCodec
 from metersdk.apdu.axdr import Data
 from metersdk.apdu.cipher import Keys, Security, SecurityContext, split
 from metersdk.apdu.initiate import decode_initiate_request, decode_initiate_response
 from metersdk.dialog import iec62056_21_readout as dialog_21
-from metersdk.errors import DecodeError, LocalProtocolError, MeterError, PortError, RemoteProtocolError, SecurityError
+from metersdk.errors import (
+    DecodeError,
+    LocalProtocolError,
+    MeterError,
+    MeterReportedError,
+    PortError,
+    RemoteProtocolError,
+    SecurityError,
+)
 from metersdk.fast import pure
 from metersdk.fast.axdr_layout import Reader
 from metersdk.frame import iec62056_21 as frame_21
@@ -40,6 +48,7 @@ from metersdk.simulator.image import Image
 
 # What a meter sends may end in these; never in LocalProtocolError, for the caller did nothing wrong.
 REMOTE = (RemoteProtocolError,)
+REMOTE_AND_REFUSED = (*REMOTE, MeterReportedError)
 LOCAL = (LocalProtocolError, PortError)
 
 _KEYS = Keys(bytes(range(16)), bytes(range(0xD0, 0xE0)), system_title=b"MSDK0001", server_title=b"MMM\0\0\xbc\x61\x4e")
@@ -267,6 +276,25 @@ def sealed() -> list[bytes]:
     return [context.protect(answer, envelope=envelope) for envelope in ("service", "general", "ciphering")]
 
 
+def text_profile(data: bytes) -> None:
+    """The same rows however the text is cut, and a profile of them."""
+    with suppress(*REMOTE_AND_REFUSED):
+        ascii_profile.parse(data, strict=True)
+    parser = ascii_profile.AsciiProfileParser()
+    parts = [rows for piece in pieces(data) for rows in parser.feed(piece)] + parser.finish()
+    whole, other = ascii_profile.parse(data)
+    assert _text_rows(parts) == _text_rows(whole)
+    assert (parser.truncated, parser.total) == (other.truncated, other.total)
+
+
+def _text_rows(parts: list[ascii_profile.Rows]) -> list[object]:
+    return [
+        (part.head.stamp, part.head.channels, part.first + row, tuple(column[row] for column in part.columns))
+        for part in parts
+        for row in range(part.count)
+    ]
+
+
 def data_sets(data: bytes) -> None:
     """A data block gives the same data sets however it is cut."""
     with suppress(*REMOTE):
@@ -472,6 +500,12 @@ _TARGETS = _text(
     "trace://file.jsonl?strict=0",
     "listen://:4059?timeout=5",
 )
+_PROFILES = (
+    "P.01(1260701001500)(00)(15)(2)(1.5)(kW)(5.5)(kvar)\r\n(0.100)(0.010)\r\n(-----)()\r\n(0.300)(0.03",
+    "P.01(0261025020000)(08)(15)(1)(1.5)(kW)\r\n(1)\r\nP.01(1261025020000)(00)(15)(1)(1.5)(kW)\r\n(2)\r\n",
+    "P.98(1260826235646)(00008020)()(2)(0.9.1)()(0.9.2)()(1235703)(1260826)\r\nP.98(1260901000000)(10)()(0)\r\n",
+    "(0260101120000)(80)\r\n(0260101120501)(40)\r\n",
+)
 _TLV = tuple(
     map(bytes.fromhex, ("a1", "a2", "a3", "a4", "be", "04", "aa", "8b", "ac", "60857405080101", "5f1f04", "6080"))
 )
@@ -526,6 +560,13 @@ TARGETS = (
     ),
     Target("block", block, partial(captures, "iec21_readout", "p1_ascii"), REMOTE, _LINES, mend_block),
     Target("data-sets", data_sets, partial(captures, "iec21_readout"), REMOTE, _LINES),
+    Target(
+        "ascii-profile",
+        text_profile,
+        lambda: [*_text(*_PROFILES)(), *captures("p1_ascii")],
+        REMOTE_AND_REFUSED,
+        (*_LINES, b"P.01(", b"P.98(", b"(15)(2)", b"(-----)", b"(1260329020000)", b"(0)"),
+    ),
     Target("capture-21", capture, partial(captures, "iec21_readout", "p1_ascii"), REMOTE, _LINES),
     Target("ber", ber_items, lambda: [*captures("acse"), *vectors("ACSE")], REMOTE, _TLV),
     Target("acse", associate, lambda: [*captures("acse"), *vectors("ACSE")], REMOTE, _TLV),
