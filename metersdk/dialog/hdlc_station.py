@@ -15,6 +15,8 @@ from metersdk.frame.hdlc_parameters import INFORMATION_RANGE, WINDOW_RANGE
 
 # Nobody speaks into a line that is not silent: octets that prove to be no frame may be a damaged one, still coming in.
 _QUIET: Final = 0.25
+# On a line that damages frames, so much silence after octets says that no more of them come.
+BROKEN_OFF: Final = 0.4
 _FLAGS: Final = bytes((FLAG,))
 # Largest APDU: max-pdu is 16 bits wide, and limits the APDU as it travels.
 MAX_APDU: Final = 0xFFFF
@@ -87,6 +89,11 @@ class Station(ABC):
         self._buffer = buffer
         self._inter_octet_timeout = inter_octet_timeout
 
+    @property
+    def damage(self) -> int:
+        """How much has come that was no frame: octets, and frames that did not pass their checks."""
+        return self.tally.noise + self.tally.bad_fcs + self.tally.bad_hcs
+
     @abstractmethod
     def _is_mine(self, frame: Frame) -> bool:
         """Whether the frame is addressed to this station, by its peer."""
@@ -109,17 +116,20 @@ class Station(ABC):
         """The next frame for this station; None at ``until``, or as soon as a frame broke off in its middle.
 
         While a frame is coming in, ``until`` waits for it, but no longer than the inter-octet time-out after its last
-        octet; while anything but flags is coming in, for a moment of silence; and never beyond ``deadline``. ``time``
-        is what ``Now()`` would answer at this moment, where that is known.
+        octet; while anything but flags is coming in, for a moment of silence; and never beyond ``deadline``. On a line
+        that damages frames, silence after octets ends the waiting. ``time`` is what ``Now()`` would answer at this
+        moment, where that is known.
         """
         heard = False
         while (frame := self._take()) is None:
             now: float = (yield Now()) if time is None else time
             time = None
+            damaged = self.damage > 0
             if heard:
-                until = min(max(until, now + _QUIET), deadline)
+                until = min(now + BROKEN_OFF if damaged else max(until, now + _QUIET), deadline)
             begun = is_incomplete(self._buffer)
-            patience = min(self._inter_octet_timeout, deadline - now) if begun else until - now
+            within = min(self._inter_octet_timeout, BROKEN_OFF) if damaged else self._inter_octet_timeout
+            patience = min(within, deadline - now) if begun else until - now
             if patience <= 0:
                 return None
             data: bytes = yield Receive(patience)

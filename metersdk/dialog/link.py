@@ -24,7 +24,7 @@ from metersdk.dialog.hdlc_states import (
     TurnEvent,
     follow,
 )
-from metersdk.dialog.hdlc_station import MAX_APDU, Findings, Proposal, Station, without_llc
+from metersdk.dialog.hdlc_station import BROKEN_OFF, MAX_APDU, Findings, Proposal, Station, without_llc
 from metersdk.dialog.push import PushAssembler
 from metersdk.effects import Dialog, Now, Receive, Send
 from metersdk.errors import (
@@ -62,6 +62,11 @@ _MAX_OUT_OF_STEP: Final = 3
 # each copy would call for one more copy each, for ever. And a meter that is busy is not pestered.
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 1.0
+# On a line that damages frames, a meter that is silent for so many times its slowest answer has not heard the command;
+# never less than the first figure, and the second one until it has answered at all.
+_SILENT_FOR: Final = 3.0
+_LEAST_SILENCE: Final = 0.5
+_FIRST_SILENCE: Final = 1.0
 _CONNECT_AGAIN: Final = "connect again: the link is gone, and the association with it"
 
 
@@ -87,16 +92,27 @@ class HdlcSettings(Proposal):
 
 
 class _Limit:
-    """A deadline, and the time given with it, which is given anew for every progress."""
+    """A deadline, and the time given with it, which is given anew for every progress.
 
-    __slots__ = ("at", "span")
+    What comes damaged is no progress, and shows that the meter speaks: such a turn is not counted. All of them together
+    are worth the time twice, at most.
+    """
+
+    __slots__ = ("_forgiven", "at", "span")
 
     def __init__(self, at: float, now: float) -> None:
         self.at = at
         self.span = max(0.0, at - now)
+        self._forgiven = 0.0
 
     def push(self, now: float) -> None:
         self.at = max(self.at, now + self.span)
+        self._forgiven = 0.0
+
+    def forgive(self, seconds: float) -> None:
+        given = min(seconds, 2 * self.span - self._forgiven)
+        self.at += given
+        self._forgiven += given
 
 
 class HdlcLink(Station):
@@ -127,6 +143,7 @@ class HdlcLink(Station):
         self._assembler = PushAssembler(self._notes, max_apdu)
         self._echo: deque[Frame] = deque()
         self._echoes = False
+        self._slowest = 0.0
         self._reset()
 
     def _reset(self) -> None:
@@ -163,7 +180,7 @@ class HdlcLink(Station):
         while True:
             yield from self._transmit([self._frame(FrameKind.SNRM, information=information)])
             now: float = yield Now()
-            until = min(now + settings.response_timeout, deadline)
+            until = min(now + self._patience, deadline)
             while (frame := (yield from self._next_frame(until, deadline))) is not None:
                 if frame.kind is FrameKind.UA:
                     self._agree(frame.information)
@@ -275,6 +292,14 @@ class HdlcLink(Station):
         self._out.take_back()
         return now
 
+    @property
+    def _patience(self) -> float:
+        """Seconds of silence after which the meter is polled again."""
+        if not self.damage:
+            return self.settings.response_timeout
+        least = max(_LEAST_SILENCE, _SILENT_FOR * self._slowest) if self._slowest else _FIRST_SILENCE
+        return min(self.settings.response_timeout, least)
+
     # --- one step ----------------------------------------------------------------------------------------------------
 
     def _advance(self, limit: _Limit, now: float) -> Dialog[float]:
@@ -319,16 +344,18 @@ class HdlcLink(Station):
 
     def _collect(self, limit: _Limit, now: float) -> Dialog[float]:
         """Take in what the meter says until it gives the turn back (F=1), or falls silent."""
-        timeout = self.settings.response_timeout
-        before = self._progress
+        begun = asked = now
+        before, damage = self._progress, self.damage
         self._gap = False
         final = False
-        until = now + timeout
+        until = now + self._patience
         while (frame := (yield from self._next_frame(min(until, limit.at), limit.at, now))) is not None:
             now = yield Now()
             if not self._take_in(frame):
                 continue
-            until = now + timeout
+            if asked:
+                self._slowest, asked = max(self._slowest, now - asked), 0.0
+            until = now + (BROKEN_OFF if self.damage else self.settings.response_timeout)
             final = frame.final
             if self._progress != before:
                 limit.push(now)
@@ -340,6 +367,8 @@ class HdlcLink(Station):
                 self._idle += 1
         else:
             now = yield Now()
+        if self.damage != damage and self._progress == before:
+            limit.forgive(now - begun)
         self._turn = follow(TURNS, self._turn, TurnEvent.FINAL if final else TurnEvent.SILENCE)
         self._silent = not final
         self._gaps = self._gaps + 1 if self._gap and self._progress == before else 0
