@@ -21,6 +21,7 @@ from metersdk.effects import Dialog, Emit, Now, Send, SetLine, Sleep, State
 from metersdk.errors import Cancel, Finding, LocalProtocolError, NoAnswer
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.iec62056_21 import (
+    ACK,
     IDENTIFICATION_LIMIT,
     INITIAL_BAUD,
     NAK,
@@ -45,6 +46,10 @@ Mode: TypeAlias = Literal["auto", "A", "B", "C", "E"]
 
 # From so many octets on their parity tells whether they were read at the right speed.
 _JUDGED_OCTETS = 8
+# Y of the acknowledgement that asks for programming mode.
+PROGRAMMING = "1"
+# Seconds of silence after which an ACK is all that came.
+_ALONE = 0.3
 # HDLC DISC from client 16 to server 1: ends a session that was left open, before a new one (IEC 62056-46).
 DISCONNECT = bytes.fromhex("7ea00703215303c77e")
 
@@ -57,7 +62,7 @@ class SignOn:
         address: device address; none calls every meter.
         mode: ``auto`` takes E where HDLC is offered, then what the identification says.
         hdlc: False takes C where ``auto`` would take E.
-        option: Y of the acknowledgement in mode C: 0 readout, 6 to 9 the manufacturer's.
+        option: Y of the acknowledgement in mode C: 0 readout, 1 programming, 6 to 9 the manufacturer's.
         start, end: around the address in the request; ``/#`` and others for some families.
         wake_up: NULs and a pause before the request, for meters on battery.
         wake_up_octets: so many NULs; None: as many as the standard's time holds.
@@ -87,7 +92,7 @@ class SignOn:
     reserved_bauds: bool = False
     bauds: tuple[tuple[str, int], ...] = ()
     parity: Parity = "software"
-    checksum: Literal["xor", "add"] = "xor"
+    checksum: Literal["auto", "xor", "add"] = "auto"
     timing: OpticalTiming = field(default_factory=OpticalTiming)
     quirks: Quirks = field(default_factory=Quirks)
     families: Callable[[str], Quirks | None] | None = field(default=None, repr=False, compare=False)
@@ -186,8 +191,12 @@ def sign_on(settings: SignOn, buffer: ReceiveBuffer | None = None) -> Dialog[Sig
         except Cancel:
             yield from line.send(SIGN_OFF)
             raise
-        if signed is not None:
+        if signed is not None and not (signed.fell_back and settings.option == PROGRAMMING):
             return signed
+        if signed is not None:
+            # What comes is the data message, for which nobody asked: the meter is heard out, and called again.
+            yield from line.flush(line.timing.octet_gap, deadline)
+            continue
         line.note("no-data-at-speed", f"no readable data at {line.baud} Bd after the acknowledgement")
     raise NoAnswer(
         "the meter identified itself, but sent no readable data at any speed",
@@ -335,7 +344,10 @@ def _select(
     yield Emit(State("speed", f"mode {mode} at {line.baud} Bd"))
     if mode == "E":
         return signed("E", select)
-    followed = yield from _follow(line, select.encode(), deadline)
+    programming = settings.option == PROGRAMMING
+    if programming and not settings.quirks.password_operand:
+        return signed("C", select)
+    followed = yield from _follow(line, select.encode(), deadline, receipt=programming)
     return signed("C", select, fell_back=followed == "slow") if followed else None
 
 
@@ -372,8 +384,10 @@ def _switch(line: OpticalLine, baud: int, written: float, margin: float, sent: b
     return True
 
 
-def _follow(line: OpticalLine, sent: bytes, deadline: float) -> Dialog[str]:
+def _follow(line: OpticalLine, sent: bytes, deadline: float, *, receipt: bool = False) -> Dialog[str]:
     """Wait for the first readable characters: ``"data"``, ``"slow"`` once 300 Bd were seen and taken, ``""`` if none.
+
+    ``receipt``: a lone ACK will do, too, for a meter in programming mode that has no operand to send.
 
     A meter that missed the acknowledgement goes on at 300 Bd after tt (6.4.2): read at a higher speed that is nothing
     but 00 and the like, which is certain after three or four octets.
@@ -395,6 +409,10 @@ def _follow(line: OpticalLine, sent: bytes, deadline: float) -> Dialog[str]:
             if _is_readable(line, length + start):
                 _note_preamble(line, sent, seen[: length + start])
                 return "data"
+        if receipt and answer == bytes((ACK,)):
+            if (yield from line.wait(_ALONE)):
+                continue
+            return "data"
         if answer.startswith(bytes((NAK,))):
             line.note("nak", "the meter answered the acknowledgement with NAK")
             line.take()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from metersdk.dialog.optical import OpticalLine, OpticalTiming, Parity
+from metersdk.dialog.programming_meter import ProgrammingMeter, serve_programming
 from metersdk.effects import Dialog, Emit, Now, Sleep, State
 from metersdk.errors import LocalProtocolError
 from metersdk.frame.buffer import ReceiveBuffer
@@ -71,6 +72,7 @@ class OpticalMeter:
         echo_acknowledgement: mode E: ``ACK 2 Z 2`` is repeated before or after the change of speed, or not.
         block_size: the data go out in partial blocks (EOT) of so many octets.
         reserved_bauds: 7, 8, 9 are 38400, 57600, 115200.
+        programming: programming mode; without it the meter signs off (B0) when it is asked for.
     """
 
     identification: bytes
@@ -88,6 +90,7 @@ class OpticalMeter:
     block_size: int | None = None
     reserved_bauds: bool = False
     parity: Parity = "software"
+    programming: ProgrammingMeter | None = None
     faults: MeterFaults = field(default_factory=MeterFaults)
 
 
@@ -178,11 +181,13 @@ def _session(
                     return HandOver(baud)
                 case "0", "0" if agreed:
                     yield from line.set_speed(baud)
-                case "0", "1" if agreed:
-                    # No programming mode here: the meter signs off.
-                    yield from line.set_speed(baud)
-                    yield Sleep(reaction)
-                    yield from line.send(SIGN_OFF)
+                case "0", "1" if agreed or select.baud_character == "0":
+                    yield from line.set_speed(baud if agreed else line.baud)
+                    if meter.programming is None:
+                        yield Sleep(reaction)
+                        yield from line.send(SIGN_OFF)
+                    else:
+                        yield from serve_programming(line, meter.programming, reaction, meter.inactivity)
                     return None
     if heard:
         yield Sleep(reaction)

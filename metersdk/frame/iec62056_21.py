@@ -205,10 +205,15 @@ def bcc(octets: bytes) -> int:
     return fast.bcc(octets)
 
 
-def block(text: bytes, *, partial: bool = False) -> bytes:
+def block_check(octets: bytes, *, add: bool = False) -> int:
+    """The BCC of the standard, or the 7-bit sum that one maker sends instead (Energomera)."""
+    return sum(octets) & 0x7F if add else fast.bcc(octets)
+
+
+def block(text: bytes, *, partial: bool = False, add: bool = False) -> bytes:
     """``STX text ETX BCC``; ``partial``: EOT instead of ETX, another block follows."""
     body = text + bytes((EOT if partial else ETX,))
-    return b"\x02" + body + bytes((fast.bcc(body),))
+    return b"\x02" + body + bytes((block_check(body, add=add),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,20 +228,20 @@ class Command:
     data: bytes | None = None
     partial: bool = False
 
-    def encode(self) -> bytes:
+    def encode(self, *, add: bool = False) -> bytes:
         text = f"{self.command}{self.type}".encode("ascii")
         if self.data is not None:
             text += b"\x02" + self.data
         text += bytes((EOT if self.partial else ETX,))
-        return b"\x01" + text + bytes((fast.bcc(text),))
+        return b"\x01" + text + bytes((block_check(text, add=add),))
 
     def __repr__(self) -> str:
         shown = f"{len(self.data)} octets" if self.command == "P" and self.data is not None else repr(self.data)
         return f"Command({self.command}{self.type}, {shown})"
 
     @classmethod
-    def decode(cls, frame: bytes) -> Command:
-        """The command in one whole frame, SOH to BCC.
+    def decode(cls, frame: bytes, *, add: bool = False) -> Command:
+        """The command in one whole frame, SOH to BCC; ``add``: the BCC is a 7-bit sum.
 
         Raises:
             ChecksumError: the BCC is wrong.
@@ -244,7 +249,7 @@ class Command:
         """
         if len(frame) < 5 or frame[0] != SOH or frame[-2] not in (ETX, EOT) or frame[3] not in (STX, ETX, EOT):
             raise DecodeError("no command message: SOH C D [STX data] ETX BCC", layer="frame", data=frame[:1])
-        if fast.bcc(frame[1:-1]) != frame[-1]:
+        if block_check(frame[1:-1], add=add) != frame[-1]:
             raise ChecksumError("BCC of a command is wrong", layer="frame", offset=len(frame) - 1, retryable=True)
         if frame[3] != STX and len(frame) != 5:
             raise DecodeError("octets between the command and ETX, without STX", layer="frame", offset=3)

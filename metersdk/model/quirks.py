@@ -94,8 +94,30 @@ class Quirks:
     get_with_list: bool = True
     """False: the meter offers multiple references and answers them wrongly; read one by one."""
 
-    block_check: Literal["xor", "add"] = "xor"
-    """BCC of IEC 62056-21: XOR of all octets, or their 7-bit sum (one maker)."""
+    block_check: Literal["auto", "xor", "add"] = "auto"
+    """BCC of IEC 62056-21: XOR of all octets, or their 7-bit sum (one maker). ``auto``: XOR, until in programming mode
+    the same message comes twice with a sum that fits and an XOR that does not."""
+
+    password_level: Literal[1, 2] = 1
+    """Where the password of programming mode goes: P1, for comparison, or P2, through the secure algorithm."""
+
+    secure_algorithm: str = ""
+    """Name of the algorithm for P2 (``metersdk.apdu.secure``); none by the standard."""
+
+    password_operand: bool = True
+    """False: the meter says nothing after the acknowledgement of programming mode, neither P0 nor ACK."""
+
+    sign_off: Literal["B0", "B1"] = "B0"
+    """How programming mode ends; B1 for meters on battery with the fast wake-up."""
+
+    sessionless: bool = False
+    """True: commands go with the request, ``/?address!`` SOH R1 .., at the initial speed, without a sign-on."""
+
+    group_command: str = ""
+    """Name of the register that reads several others at once: ``GRPNM(A()B())``; empty: they are read one by one."""
+
+    request_limit: int | None = None
+    """Octets of one command message at most; None: as many as it needs."""
 
     max_baud: int | None = None
     """Where the meter offers more than this, the session stays at 300 Bd: only the offered speed may be taken."""

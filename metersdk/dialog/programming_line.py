@@ -1,0 +1,254 @@
+"""One question and its answer in programming mode: turns, echoes, block checks, NAK, repeats, silence."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+from metersdk.dialog.optical import OpticalLine, ParityTally
+from metersdk.effects import Dialog, Now, Sleep
+from metersdk.errors import ChecksumError, MeterReportedError, NoAnswer
+from metersdk.frame.iec62056_21 import ACK, NAK, Command
+from metersdk.frame.iec62056_21_answer import Answer, AnswerScanner
+
+# A damaged message is asked for again so often (own choice; the standard names no number).
+REPEATS = 3
+# Nothing at all came: so often.
+_SILENCES = 1
+# A message that broke off: so often.
+_BREAKS = 1
+# Before a good-bye: a pause of so many seconds shows that the meter has stopped, which is waited for so long.
+_PAUSE, _HEARD_OUT = 0.15, 1.2
+
+ACKNOWLEDGE = bytes((ACK,))
+
+
+class Silence(Enum):
+    """What to do when nothing comes."""
+
+    REPEAT = "send the same again"
+    """For what may be done twice."""
+    NAK = "ask the meter to repeat its last message"
+    """After ACK: a second ACK would be taken for the next block's."""
+    GIVE_UP = "give up"
+    """For what must not be done twice: NAK would bring back the answer to what was asked before."""
+
+
+class ProgrammingLine:
+    """The line to a meter in programming mode.
+
+    Args:
+        line: signed on.
+        check: BCC of both sides; ``auto`` finds out.
+        response: seconds until an answer begins.
+        reaction: tr, which binds the reader, too.
+        prefix: what goes before every command where there is no session; then nothing is answered with NAK.
+
+    Attributes:
+        add: the BCC is a 7-bit sum.
+        doubt: since the last message that was taken the meter was asked to repeat, without a sign of another message.
+    """
+
+    def __init__(
+        self,
+        line: OpticalLine,
+        check: Literal["auto", "xor", "add"],
+        response: float,
+        reaction: float,
+        prefix: bytes = b"",
+    ) -> None:
+        self.line = line
+        self.add = check == "add"
+        self.doubt = False
+        self._settled = check != "auto"
+        self._doubtful: Answer | None = None
+        self._response = response
+        self._reaction = reaction
+        self._prefix = prefix
+        self._heard: float | None = None
+        self._echo_due = False
+
+    def encode(self, command: Command) -> bytes:
+        """The octets of ``command`` on this line."""
+        return self._prefix + command.encode(add=self.add)
+
+    def expect_echo(self) -> None:
+        """What was sent last, by others, may come back."""
+        self._echo_due = True
+
+    def ask(self, command: Command | None, deadline: float, silence: Silence, *, once: bool = False) -> Dialog[Answer]:
+        """Send ``command``, ACK if it is None; the answer, proved.
+
+        ``once``: it is not sent again even if the meter answers NAK.
+
+        Raises:
+            NoAnswer: nothing came, or not in time, or it broke off twice; ``retryable`` but for the time.
+            ChecksumError: damaged after all repeats.
+            MeterReportedError: NAK, code ``"NAK"``.
+        """
+        yield from self._send(command)
+        return (yield from self.hear(command, deadline, silence, once=once))
+
+    def hear(self, command: Command | None, deadline: float, silence: Silence, *, once: bool = False) -> Dialog[Answer]:
+        """The answer to what was sent; arguments and errors as of ``ask``."""
+        damaged = refused = silent = broken = 0
+        self.doubt = False
+        while True:
+            scanner = AnswerScanner()
+            yield from self._message(scanner, deadline)
+            answer = scanner.answer
+            if answer is None and not scanner.started and not scanner.noise:
+                silent += 1
+                if silent > _SILENCES or silence is Silence.GIVE_UP:
+                    raise _silence(silence)
+                self.line.note("no-answer", "nothing came; asked again")
+                if silence is Silence.REPEAT:
+                    yield from self._send(command)
+                else:
+                    self.doubt = True
+                    yield from self._ask_again(command)
+                continue
+            if answer is None and scanner.started:
+                broken += 1
+                if broken > _BREAKS:
+                    raise NoAnswer("the answer breaks off", layer="line", state="broken-off", retryable=True)
+                self.line.note("answer-broken-off", "a message breaks off; it is asked for again")
+                yield from self._ask_again(command)
+                continue
+            if answer is not None and answer.kind == "nak":
+                refused += 1
+                if once or refused > REPEATS:
+                    raise MeterReportedError("the meter answers NAK", code="NAK", layer="frame", state="programming")
+                self.line.note("nak", f"the meter asks for the message again, {refused} of {REPEATS}")
+                yield from self._send(command)
+                continue
+            if answer is not None and self._is_proved(answer):
+                if answer.nuls:
+                    self.line.note("nul", "NULs amid the data")
+                return answer
+            damaged += 1
+            if damaged > REPEATS or (answer is None and silence is Silence.GIVE_UP):
+                raise ChecksumError(
+                    f"an answer is damaged after {damaged - 1} repeats",
+                    layer="frame",
+                    offset=self.line.position,
+                    retryable=True,
+                )
+            self.line.findings += self.line.tally.findings()
+            self.line.note("block-repeated", f"a damaged message is asked for again, {damaged} of {REPEATS}")
+            now: float = yield Now()
+            yield from self.line.flush(self.line.timing.flush_silence, max(deadline, now))
+            yield from self._ask_again(command)
+
+    def sign_off(self, command: Command) -> Dialog[None]:
+        """Say good-bye, once the meter has stopped speaking: half duplex, it hears nothing before."""
+        now: float = yield Now()
+        try:
+            yield from self.line.flush(_PAUSE, now + _HEARD_OUT)
+        except NoAnswer:
+            # Something else sends; B0 costs nothing.
+            pass
+        yield from self.line.send(self.encode(command))
+        self.line.buffer.clear()
+
+    def _send(self, command: Command | None) -> Dialog[None]:
+        yield from self._say(ACKNOWLEDGE if command is None else self.encode(command))
+
+    def _ask_again(self, command: Command | None) -> Dialog[None]:
+        """NAK; without a session the meter keeps nothing to repeat, and the question is put again."""
+        yield from self._say(self.encode(command) if self._prefix and command else bytes((NAK,)))
+
+    def _say(self, message: bytes) -> Dialog[None]:
+        line = self.line
+        now: float = yield Now()
+        if self._heard is not None and now < self._heard + self._reaction:
+            yield Sleep(self._heard + self._reaction - now)
+        yield from line.wait(0.0)
+        if line.take().strip(b"\0"):
+            line.note("unasked", "octets that nobody asked for, before a command")
+        written = yield from line.send(message)
+        self._echo_due = line.echo == "full" or len(message) > 1
+        if line.echo == "partial":
+            # Of a partial echo nothing tells but that it comes before the meter may speak.
+            until = written + len(message) * line.character() + self._reaction / 2
+            while (yield from line.wait_until(until)):
+                pass
+            line.take()
+            self._echo_due = False
+
+    def _message(self, scanner: AnswerScanner, deadline: float) -> Dialog[None]:
+        """One message into ``scanner``; returns without one when nothing more comes.
+
+        Raises:
+            NoAnswer: the total time is up.
+        """
+        line = self.line
+        line.tally = ParityTally()
+        now: float = yield Now()
+        begin_by = now + self._response + line.timing.latency
+        while scanner.answer is None:
+            if not len(line.buffer) or self._is_echo_to_come():
+                now = yield Now()
+                if now >= deadline:
+                    raise NoAnswer("the answer did not end in time", layer="line", state="programming")
+                patience = line.timing.octet_gap + line.timing.latency if scanner.started else begin_by - now
+                if patience > 0 and (yield from line.wait(min(patience, deadline - now))):
+                    continue
+                now = yield Now()
+                if now >= deadline:
+                    continue
+                if not len(line.buffer):
+                    break
+                self._echo_due = False
+            line.take(scanner.feed(line.peek()))
+        self._heard = yield Now()
+
+    def _is_echo_to_come(self) -> bool:
+        """Takes the echo of what was sent off the buffer; True while it is not there as a whole."""
+        if not self._echo_due:
+            return False
+        line = self.line
+        seen = line.peek()
+        if seen.startswith(line.sent):
+            line.take(len(line.sent))
+            self._echo_due = False
+            if line.echo == "none":
+                line.echo = "full"
+                line.note("echo-full", "the probe returns what it sends")
+            return not len(line.buffer)
+        self._echo_due = line.sent.startswith(seen)
+        return self._echo_due
+
+    def _is_proved(self, answer: Answer) -> bool:
+        if answer.kind == "ack":
+            return True
+        # One wrong parity bit and a right BCC: the parity bit itself was hit. Two may be one column hit twice.
+        if answer.kind == "broken" or self.line.tally.errors > 1:
+            return False
+        if ("add" if self.add else "xor") in answer.fits:
+            # What fits both ways settles nothing.
+            self._settled = self._settled or len(answer.fits) == 1
+            return True
+        if self._settled or "add" not in answer.fits:
+            return False
+        # One in 128 damaged messages fits the sum by chance, but not a second time with the same text.
+        again, self._doubtful = answer == self._doubtful, answer
+        if again:
+            self.add = self._settled = True
+            self.line.note(
+                "block-check-add",
+                "the BCC of this meter is a 7-bit sum, not the XOR of the standard",
+                "Quirks(block_check='add') spares the repeat",
+            )
+        return again
+
+
+def _silence(silence: Silence) -> NoAnswer:
+    if silence is Silence.GIVE_UP:
+        return NoAnswer(
+            "no answer: whether the meter has carried it out is not known",
+            layer="line",
+            state="programming",
+            hint="read the value back before it is sent again",
+        )
+    return NoAnswer("no answer in programming mode", layer="line", state="programming", retryable=True)
