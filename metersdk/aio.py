@@ -209,7 +209,7 @@ def aconnect(
     security: SecurityName | None = None,
     client: int = 16,
     server: int = 1,
-    vendor: Quirks | None = None,
+    vendor: str | PathLike[str] | Quirks | None = None,
     timing: Timing | None = None,
     trace: str | PathLike[str] | None = None,
     progress: Callable[[object], object] | None = None,
@@ -226,7 +226,9 @@ def aconnect(
         keys: encryption and authentication key, system title, invocation counter.
         security: left out: ``authenticated-encrypted`` with keys, else ``none``.
         client, server: service access points; 16 is the public client, 1 the management logical device.
-        vendor: switches for what is special about this meter.
+        vendor: the meter's family by name (``metersdk vendors`` lists them), the path of a TOML file for it, or
+            ``Quirks`` of your own. Left out: the family is found by the identification of the meter;
+            ``Quirks()`` keeps to the standard.
         timing: how long to wait.
         trace: a file to record the session to; passwords are masked.
         progress: called with ``Progress``, ``State``, ``Finding`` and ``Push`` events while the meter is read.

@@ -29,6 +29,7 @@ from metersdk.port.address import open_port
 from metersdk.port.drive import Port, iterate, run
 from metersdk.port.target import Address, parse_address
 from metersdk.port.trace import RecordingPort, went_over_a_line
+from metersdk.vendor.book import choose, load
 
 T = TypeVar("T")
 
@@ -172,7 +173,7 @@ def connect(
     security: SecurityName | None = None,
     client: int = 16,
     server: int = 1,
-    vendor: Quirks | None = None,
+    vendor: str | PathLike[str] | Quirks | None = None,
     timing: Timing | None = None,
     trace: str | PathLike[str] | None = None,
     progress: Callable[[object], object] | None = None,
@@ -189,7 +190,9 @@ def connect(
         keys: encryption and authentication key, system title, invocation counter.
         security: left out: ``authenticated-encrypted`` with keys, else ``none``.
         client, server: service access points; 16 is the public client, 1 the management logical device.
-        vendor: switches for what is special about this meter.
+        vendor: the meter's family by name (``metersdk vendors`` lists them), the path of a TOML file for it, or
+            ``Quirks`` of your own. Left out: the family is found by the identification of the meter;
+            ``Quirks()`` keeps to the standard.
         timing: how long to wait.
         trace: a file to record the session to; passwords are masked.
         progress: called with ``Progress``, ``State``, ``Finding`` and ``Push`` events while the meter is read.
@@ -226,7 +229,7 @@ def plan_for(
     security: SecurityName | None,
     client: int,
     server: int,
-    vendor: Quirks | None,
+    vendor: str | PathLike[str] | Quirks | None,
     timing: Timing | None,
 ) -> Plan:
     """What ``connect`` was told, and what the target's own keys say, as one plan.
@@ -238,6 +241,8 @@ def plan_for(
         # A replay goes the way the recorded session went, unless the target says what the connection carried.
         address.scheme == "trace" and address.framing is None and went_over_a_line(address.path)
     )
+    # Vendor data of the user that are not well formed are told now, not amid a sign-on.
+    signs_on = is_line or "iec62056-21" in (protocol, address.options.get("protocol"))
     return Plan.of(
         {
             "protocol": protocol,
@@ -253,8 +258,9 @@ def plan_for(
         hardware_parity=address.format != "8N1",
         password=password,
         keys=keys,
-        quirks=vendor or Quirks(),
+        quirks=choose(vendor) or Quirks(),
         timing=timing or Timing(),
+        families=load().quirks if vendor is None and signs_on else None,
     )
 
 

@@ -31,7 +31,7 @@ LAW: dict[str, set[str]] = {
     "meter": {"errors", "effects", "dialog", "model", "port", "vendor", "apdu", "simulator"},
     "aio": {"errors", "effects", "dialog", "model", "port", "vendor", "apdu", "simulator", "meter"},
     "simulator": {"errors", "effects", "dialog", "model", "port", "vendor", "frame", "apdu"},
-    "cli": {"errors", "effects", "meter", "aio", "model", "simulator", "frame", "apdu", "port", "dialog"},
+    "cli": {"errors", "effects", "meter", "aio", "model", "simulator", "frame", "apdu", "port", "dialog", "vendor"},
     "__main__": {"cli"},
     "__init__": {"errors", "model", "meter", "aio", "frame", "apdu", "port", "effects", "dialog"},
 }

@@ -26,6 +26,7 @@ _COMMANDS = {
     "get": "objects",
     "set": "objects",
     "action": "objects",
+    "vendors": "vendors",
     "scan": "scan",
     "trace": "trace",
     "simulate": "simulate",

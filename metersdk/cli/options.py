@@ -49,6 +49,7 @@ class Connection:
     security: SecurityName | None
     password_from: str | None
     key_file: str | None
+    vendor: str | None
     timeout: float | None
     total: float | None
     trace: str | None
@@ -80,6 +81,7 @@ class Connection:
                 client=self._client(secret is not None or keys is not None),
                 server=self.server,
                 timing=self._timing(),
+                vendor=self.vendor,
                 trace=self.trace,
                 progress=self.out.hear,
             )
@@ -113,6 +115,7 @@ class Connection:
                 protocol=self.protocol,
                 server=self.server,
                 client=PUBLIC_CLIENT,
+                vendor=self.vendor,
                 timing=self._timing(),
                 progress=self.out.hear,
             ) as public:
@@ -135,6 +138,7 @@ _CONNECTION: tuple[Callable[[F], F], ...] = (
     click.option("--security", type=click.Choice(get_args(SecurityName)), help="[authenticated-encrypted with keys]"),
     click.option("--password-from", metavar="SOURCE", help="env:NAME, file:PATH, keyring:NAME, or - to be asked."),
     click.option("--key-file", metavar="FILE", help="TOML file with keys and titles."),
+    click.option("--vendor", metavar="NAME", help="Family of the meter, or a .toml file. [by its identification]"),
     click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for one answer. [5]"),
     click.option("--total", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for each step in all."),
     click.option("--trace", metavar="FILE", help="Record the session; passwords are masked."),

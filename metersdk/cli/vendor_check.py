@@ -1,0 +1,171 @@
+"""Vendor data put to the test: each vector of a family, carried out by the code that reads such a meter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from metersdk.apdu.dataset import parse
+from metersdk.dialog.iec62056_21 import SignedOn, SignOn, sign_on
+from metersdk.dialog.opening import Plan
+from metersdk.dialog.timing import Timing
+from metersdk.effects import Dialog, Now, Receive, Send, SetLine, Sleep
+from metersdk.errors import MeterError
+from metersdk.frame.iec62056_21 import SOH, BlockScanner, bcc, from_line, parse_identification, to_line
+from metersdk.model.quirks import Quirks
+from metersdk.vendor.book import Book
+from metersdk.vendor.family import (
+    BlockVector,
+    DataVector,
+    Family,
+    IdentificationVector,
+    SignOnVector,
+    Step,
+    Vector,
+)
+
+# A dialog that goes on for so long without coming to the end of its vector never will.
+_EFFECTS = 10_000
+
+
+def check(family: Family, book: Book) -> Iterator[tuple[int, str]]:
+    """Every vector that fails, by its number from 1 on, and why; 0 stands for the file as a whole."""
+    lines = [each.line for each in family.said.vectors if isinstance(each, IdentificationVector)]
+    for match in family.said.match:
+        if not any(match.length(line) for line in lines):
+            yield 0, f"no identification vector for the match {match.manufacturer} {match.model!r}"
+    for number, vector in enumerate(family.said.vectors, 1):
+        try:
+            failure = _fails(family, book, vector)
+        except MeterError as error:
+            failure = error.message
+        if failure:
+            yield number, f"{vector.kind}: {failure}"
+
+
+def _fails(family: Family, book: Book, vector: Vector) -> str:
+    match vector:
+        case IdentificationVector():
+            return _identification(family, book, vector)
+        case SignOnVector():
+            return _sign_on(family, vector)
+        case BlockVector():
+            return _block(family, vector)
+        case DataVector():
+            return _data(vector)
+
+
+def _plan(quirks: Quirks, address: str = "") -> Plan:
+    return Plan.of(
+        {"protocol": "auto", "address": address},
+        medium="line",
+        framing=None,
+        baud=None,
+        hardware_parity=False,
+        password=None,
+        keys=None,
+        quirks=quirks,
+        timing=Timing(),
+    )
+
+
+def _identification(family: Family, book: Book, vector: IdentificationVector) -> str:
+    found = book.match(vector.line)
+    wanted = family.name if vector.family is None else vector.family
+    if (found.name if found else "") != wanted:
+        return f"{vector.line} leads to {found.name if found else 'no family'}, not to {wanted or 'none'}"
+    said = parse_identification(vector.line.encode("latin-1"))
+    if said is None:
+        return f"{vector.line} is no identification"
+    settings = SignOn().adopting(found.quirks if found else Quirks())
+    if vector.mode is not None and settings.mode_of(said) != vector.mode:
+        return f"mode {settings.mode_of(said)}, not {vector.mode}"
+    if vector.baud is not None and settings.baud_of(said) != vector.baud:
+        return f"{settings.baud_of(said)} Bd, not {vector.baud}"
+    return ""
+
+
+def _sign_on(family: Family, vector: SignOnVector) -> str:
+    settings = _plan(family.quirks, vector.address).sign_on
+    steps = list(vector.steps)
+    try:
+        signed = _played(sign_on(settings), steps, plain=settings.parity == "hardware")
+    except _Mismatch as error:
+        return f"step {len(vector.steps) - len(steps) + 1}: {error}"
+    if steps:
+        return f"signed on before step {len(vector.steps) - len(steps) + 1}"
+    if (signed.mode, signed.baud) != (vector.mode, vector.baud):
+        return f"mode {signed.mode} at {signed.baud} Bd, not {vector.mode} at {vector.baud} Bd"
+    return ""
+
+
+class _Mismatch(Exception):
+    """The dialog did something else than the vector says."""
+
+
+def _played(dialog: Dialog[SignedOn], steps: list[Step], *, plain: bool) -> SignedOn:
+    """The result of a dialog against the other side in ``steps``, which are taken away as they happen."""
+    now, speed = 0.0, 0
+    answer: bytes | float | None = None
+    for _ in range(_EFFECTS):
+        try:
+            effect = dialog.send(answer)
+        except StopIteration as end:
+            signed: SignedOn = end.value
+            return signed
+        answer = None
+        match effect:
+            case Now():
+                answer = now
+            case Sleep(seconds):
+                now += seconds
+            case SetLine(baud) if baud != speed:
+                speed = baud
+                _expect(steps, Step(baud=baud))
+            case Send(data):
+                text = data if plain else from_line(data)[0]
+                nuls = len(data) if not data.strip(b"\0") else None
+                _expect(steps, Step(nuls=nuls) if nuls else Step(send=text.decode("latin-1")))
+            case Receive(timeout):
+                answer = _next(steps, plain)
+                now += 0.0 if answer else timeout
+    raise _Mismatch("the sign-on does not come to an end")
+
+
+def _expect(steps: list[Step], done: Step) -> None:
+    if not steps or steps[0] != done:
+        text = ", ".join(f"{name} = {value!r}" for name, value in _said(done).items())
+        raise _Mismatch(f"{text} was done" + (f", expected {_said(steps[0])}" if steps else ""))
+    del steps[0]
+
+
+def _said(step: Step) -> dict[str, Any]:
+    return step.model_dump(exclude_none=True)
+
+
+def _next(steps: list[Step], plain: bool) -> bytes:
+    if not steps or steps[0].receive is None:
+        return b""
+    text = steps.pop(0).receive or ""
+    octets = text.encode("latin-1")
+    return octets if plain else to_line(octets)
+
+
+def _block(family: Family, vector: BlockVector) -> str:
+    octets = bytes.fromhex(vector.octets)
+    add = family.quirks.block_check == "add"
+    if octets[0] == SOH:
+        body = octets[1:-1]
+        check = sum(body) & 0x7F if add else bcc(body)
+        return "" if check == octets[-1] else f"BCC is {octets[-1]:02X}, computed {check:02X}"
+    scanner = BlockScanner(add=add)
+    text, _ = scanner.feed(octets)
+    if scanner.end is None or not scanner.end.proved:
+        return "the block is not whole, or its BCC is wrong"
+    addresses = tuple(each.address for each in parse(text)[0])
+    return "" if addresses == vector.addresses else f"addresses {addresses}"
+
+
+def _data(vector: DataVector) -> str:
+    found = {each.address: tuple(map(str, each.values)) for each in parse(f"{vector.line}\r\n!\r\n".encode())[0]}
+    return "" if found == vector.sets else f"parsed to {found}"

@@ -1,0 +1,243 @@
+"""One meter family as a TOML file says it: whom it is about, what differs from the standard, and vectors that prove it.
+
+The format is told in docs/howto/vendor-data.md. It is strict: a key that is not known is an error that names the file,
+the key and the keys there are.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+
+from metersdk.errors import LocalProtocolError
+from metersdk.model.quirks import Quirks
+
+# How sure a fact is: the maker's document; read in a public program that reads such meters; told by several, by one;
+# or from memory, and to be proved.
+Sure: TypeAlias = Literal["documented", "program", "several reports", "one report", "unverified"]
+Speaks: TypeAlias = Literal["iec62056-21", "dlms", "kmp", "sml", "p1", "mbus"]
+
+_NAME = r"^[a-z0-9][a-z0-9-]{1,47}$"
+_LINE = re.compile(r"/([A-Za-z0-9]{3})(.)((?:\\.)*)(.*)", re.DOTALL)
+# What pydantic calls a key, or a kind of vector, that is not known.
+_UNKNOWN = ("extra_forbidden", "union_tag_invalid")
+# The family's own name is its file's.
+_NO_SWITCH = ("family",)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Match(_Part):
+    """Whose identification this is.
+
+    Attributes:
+        manufacturer: the three letters; their case, which tells the speed of reaction, does not count.
+        model: a regular expression for the start of what follows the speed and the ``\\W`` sequences.
+    """
+
+    manufacturer: str = Field(pattern="^[A-Za-z0-9]{3}$")
+    model: str = ""
+
+    @field_validator("model")
+    @classmethod
+    def _is_an_expression(cls, text: str) -> str:
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from None
+        return text
+
+    def length(self, line: str) -> int:
+        """How many characters of an identification line agree; 0: it is another meter's."""
+        parts = _LINE.fullmatch(line)
+        if parts is None or parts[1].upper() != self.manufacturer.upper():
+            return 0
+        found = re.match(self.model, parts[4])
+        return 0 if found is None else len(parts[1]) + found.end()
+
+
+class Fact(_Part):
+    """What is known of a family: ``what`` in words, how ``sure``, from which ``source``, and the switches it sets."""
+
+    what: str = Field(min_length=1)
+    sure: Sure
+    source: str = Field(min_length=1)
+    switches: dict[str, Any] = {}
+
+
+class Step(_Part):
+    """One step of a sign-on: exactly one of the four. Text is 7-bit; ``nuls`` is a wake-up of so many NULs."""
+
+    send: str | None = None
+    receive: str | None = None
+    baud: int | None = None
+    nuls: int | None = None
+
+
+class IdentificationVector(_Part):
+    """An identification line, and the family it leads to: this one unless said, ``""`` for none."""
+
+    kind: Literal["identification"]
+    line: str
+    family: str | None = None
+    mode: str | None = None
+    baud: int | None = None
+
+
+class SignOnVector(_Part):
+    """The octets both sides put on the line until the meter is signed on, in order, and what comes of it."""
+
+    kind: Literal["sign-on"]
+    steps: tuple[Step, ...] = Field(min_length=1)
+    address: str = ""
+    mode: str
+    baud: int
+
+
+class BlockVector(_Part):
+    """A whole block in hex, STX or SOH to BCC: its BCC is right, and its text parses to these addresses."""
+
+    kind: Literal["block"]
+    octets: str = Field(pattern="^([0-9A-Fa-f]{2} ?)+$")
+    addresses: tuple[str, ...] = ()
+
+
+class DataVector(_Part):
+    """A line of a readout, and the data sets in it as ``address = [values]``."""
+
+    kind: Literal["data"]
+    line: str
+    sets: dict[str, tuple[str, ...]]
+
+
+Vector: TypeAlias = Annotated[
+    IdentificationVector | SignOnVector | BlockVector | DataVector,
+    Field(discriminator="kind"),
+]
+
+
+class FamilyFile(_Part):
+    """What stands in the file.
+
+    Attributes:
+        title: the maker and the names on the meter.
+        speaks: the protocol of its optical port.
+        supported: False for a family that is only described: it cannot be read yet.
+        match: whose identification leads here; none: the family is chosen by name only.
+    """
+
+    title: str = Field(min_length=1)
+    speaks: Speaks = "iec62056-21"
+    supported: bool = True
+    match: tuple[Match, ...] = ()
+    facts: tuple[Fact, ...] = Field(min_length=1)
+    vectors: tuple[Vector, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family, read and checked: its ``name``, the ``file`` it stands in, what that says, and the switches it sets."""
+
+    name: str
+    file: str
+    said: FamilyFile
+    quirks: Quirks
+
+    def length(self, line: str) -> int:
+        """How many characters of an identification line agree with the best of its matches; 0: none does."""
+        return max((each.length(line) for each in self.said.match), default=0)
+
+    @property
+    def differs(self) -> dict[str, tuple[object, Fact]]:
+        """Each switch that is set: its value, and the fact it stands on."""
+        return {
+            name: (getattr(self.quirks, name), fact)
+            for fact in self.said.facts
+            for name in (*fact.switches,)
+            if name in _switches().model_fields
+        }
+
+
+def parse_family(text: str, name: str, file: str) -> Family:
+    """A family from the text of its file.
+
+    Raises:
+        LocalProtocolError: no TOML, an unknown key or switch, or a value of the wrong type; the message names the file
+            and the key, the hint the keys there are.
+    """
+    if not re.match(_NAME, name):
+        raise _wrong(file, f"{name!r} is no name of a family", "small letters, digits and hyphens")
+    try:
+        said = FamilyFile.model_validate(_tuples(tomllib.loads(text)))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise _wrong(file, f"no TOML: {error}") from None
+    except ValidationError as error:
+        raise _invalid(file, FamilyFile, error) from None
+    given: dict[str, object] = {}
+    for fact in said.facts:
+        for switch, value in fact.switches.items():
+            if switch in given:
+                raise _wrong(file, f"the switch {switch} is set twice")
+            given[switch] = tuple(value.items()) if isinstance(value, dict) else value
+    switches = _switches()
+    try:
+        checked = switches.model_validate(given)
+    except ValidationError as error:
+        raise _invalid(file, switches, error) from None
+    return Family(name, file, said, Quirks(family=name, **dict(checked)))
+
+
+@cache
+def _switches() -> type[BaseModel]:
+    """A strict model of every switch a file may set, made of ``Quirks`` itself."""
+    hints = get_type_hints(Quirks)
+    wanted: dict[str, Any] = {
+        field.name: (hints[field.name], field.default) for field in fields(Quirks) if field.name not in _NO_SWITCH
+    }
+    config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    return create_model("Switches", __config__=config, **wanted)
+
+
+def _tuples(value: object) -> Any:
+    """Lists as tuples, which is what frozen models hold."""
+    if isinstance(value, list):
+        return tuple(map(_tuples, value))
+    return {key: _tuples(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def _invalid(file: str, model: type[BaseModel], error: ValidationError) -> LocalProtocolError:
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    # A key that is spelled wrongly is missing, too: say which it was.
+    first = next((each for each in found if each["type"] in _UNKNOWN), found[0])
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] not in _UNKNOWN:
+        return _wrong(file, f"{place}: {first['msg']}")
+    known = ", ".join(_known(model, first["loc"]))
+    return _wrong(file, f"unknown key {place}", f"known: {known}")
+
+
+def _known(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """The keys of the table in which an unknown one stands at ``place``."""
+    tables: dict[str, type[BaseModel]] = {"match": Match, "facts": Fact, "steps": Step}
+    kinds: dict[str, type[BaseModel]] = {
+        "identification": IdentificationVector,
+        "sign-on": SignOnVector,
+        "block": BlockVector,
+        "data": DataVector,
+    }
+    if place[0] == "vectors" and not {*place} & {*kinds}:
+        return ["kind", *(f"kind = {kind!r}" for kind in kinds)]
+    for part in place[:-1]:
+        model = tables.get(str(part)) or kinds.get(str(part)) or model
+    return list(model.model_fields)
+
+
+def _wrong(file: str, text: str, hint: str = "") -> LocalProtocolError:
+    return LocalProtocolError(f"{file}: {text}", layer="data", hint=hint)
