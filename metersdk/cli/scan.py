@@ -18,11 +18,12 @@ from metersdk.frame.table import scan as scan_frames
 
 FINDING = 1
 _ON_SCREEN = 50
+_KINDS = ("hdlc", "iec62056-21", "c1218", "sml")
 
 
 @click.command()
 @click.argument("file", type=click.Path())
-@click.option("--kind", required=True, type=click.Choice(("hdlc", "iec62056-21", "c1218")), help="What it holds.")
+@click.option("--kind", required=True, type=click.Choice(_KINDS), help="What it holds.")
 @click.option("--hex", "is_hex", is_flag=True, help="The file is hexadecimal text.")
 @click.option("--all", "everything", is_flag=True, help="List good frames too.")
 @speaks

@@ -11,6 +11,7 @@ from typing import TypeAlias, TypeGuard
 from metersdk import fast
 from metersdk.errors import LocalProtocolError
 from metersdk.fast import Reason
+from metersdk.frame.sml import scan_sml
 
 Capture: TypeAlias = bytes | bytearray | memoryview | mmap
 
@@ -18,6 +19,7 @@ _SCANS: Mapping[str, Callable[[Capture], tuple[array[int], array[int], array[int
     "hdlc": fast.scan_hdlc,
     "iec62056-21": fast.scan_iec,
     "c1218": fast.scan_c1218,
+    "sml": scan_sml,
 }
 
 
@@ -87,8 +89,8 @@ def scan(data: Capture, kind: str) -> FrameTable:
     Args:
         data: the capture, at any size. ``bytes``, a read-only ``mmap`` and other read-only buffers are read where they
             lie and must stay as they are while the table is in use; a buffer that can be written to is copied.
-        kind: ``"hdlc"`` (flag to flag), ``"iec62056-21"`` (SOH/STX to BCC, with or without parity bits) or ``"c1218"``
-            (0xEE to CRC).
+        kind: ``"hdlc"`` (flag to flag), ``"iec62056-21"`` (SOH/STX to BCC, with or without parity bits), ``"c1218"``
+            (0xEE to CRC) or ``"sml"`` (escape and start to CRC).
 
     Raises:
         LocalProtocolError: there is no such kind.

@@ -60,7 +60,7 @@ def test_nothing_found(kind: str) -> None:
 def test_a_kind_that_does_not_exist() -> None:
     with pytest.raises(LocalProtocolError, match="cannot scan for 'modbus'") as caught:
         scan(SNRM, "modbus")
-    assert caught.value.hint == "one of: hdlc, iec62056-21, c1218"
+    assert caught.value.hint == "one of: hdlc, iec62056-21, c1218, sml"
 
 
 def test_a_capture_that_can_change_is_copied() -> None:
