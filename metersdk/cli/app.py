@@ -16,6 +16,8 @@ from metersdk.errors import MeterError
 
 # Loaded when first called: a usage error must not wait for pydantic.
 _COMMANDS = {
+    "ports": "ports",
+    "doctor": "doctor",
     "identify": "reading",
     "readout": "reading",
     "read": "reading",

@@ -18,9 +18,9 @@ from rich.rule import Rule
 from rich.text import Text
 
 from metersdk.cli import chart
-from metersdk.cli.options import speaks
 from metersdk.cli.output import Output, grid, pairs, program
 from metersdk.cli.profile import table
+from metersdk.cli.speech import speaks
 from metersdk.effects import State
 from metersdk.meter import Meter, connect
 from metersdk.model.identity import Identity

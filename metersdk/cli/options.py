@@ -10,8 +10,9 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from metersdk.cli.output import Mode, Output, program
+from metersdk.cli.output import Output, program
 from metersdk.cli.secrets import KeyFile, is_open_to_others, password
+from metersdk.cli.speech import speaks, with_options
 from metersdk.dialog.opening import INVOCATION_COUNTER, PUBLIC_CLIENT, AuthenticationName, ProtocolName, SecurityName
 from metersdk.dialog.timing import Timing
 from metersdk.errors import LocalProtocolError, ServiceError
@@ -154,30 +155,4 @@ def talks(command: F) -> F:
         connection = Connection(**{name: given.pop(name) for name in _FIELDS})
         return command(connection, **given)
 
-    return _with(speaks(called), _CONNECTION)  # type: ignore[return-value]
-
-
-def speaks(command: F) -> F:
-    """A command without a target; it is given an ``Output`` as ``out``."""
-
-    @functools.wraps(command)
-    def called(**given: Any) -> object:
-        mode: Mode = "jsonl" if given.pop("jsonl") else "json" if given.pop("json") else "text"
-        given.pop("json", None)
-        context = click.get_current_context()
-        return command(out=Output(context.info_name or "", mode, given.pop("verbose")), **given)
-
-    return _with(called, _SPEECH)  # type: ignore[return-value]
-
-
-_SPEECH: tuple[Callable[[F], F], ...] = (
-    click.option("--json", is_flag=True, help="One JSON document."),
-    click.option("--jsonl", is_flag=True, help="JSON lines, as they come."),
-    click.option("-v", "--verbose", count=True, help="Tell what is being done."),
-)
-
-
-def _with(command: Callable[..., object], options: tuple[Callable[[Any], Any], ...]) -> Callable[..., object]:
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return with_options(speaks(called), _CONNECTION)  # type: ignore[return-value]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from metersdk.cli.options import speaks
 from metersdk.cli.output import Output, grid, pairs
 from metersdk.cli.secrets import read_private
+from metersdk.cli.speech import speaks
 from metersdk.errors import LocalProtocolError
 from metersdk.frame.table import Capture, FrameRecord, FrameTable
 from metersdk.frame.table import scan as scan_frames

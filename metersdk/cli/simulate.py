@@ -10,8 +10,8 @@ from types import FrameType
 import click
 from rich.text import Text
 
-from metersdk.cli.options import speaks
 from metersdk.cli.output import SCHEMA_VERSION, Output, program
+from metersdk.cli.speech import speaks
 from metersdk.effects import State
 from metersdk.errors import LocalProtocolError, MeterError
 from metersdk.simulator.faults import FAULT_HELP, parse_faults

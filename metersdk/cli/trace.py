@@ -11,9 +11,9 @@ from rich.text import Text
 
 from metersdk.cli.dissect import Dissector, Event
 from metersdk.cli.layer import Layer
-from metersdk.cli.options import speaks
 from metersdk.cli.output import Output, describe
 from metersdk.cli.secrets import KeyFile, read_private
+from metersdk.cli.speech import speaks
 from metersdk.cli.units import Kind, Unit, session, split
 from metersdk.errors import LocalProtocolError
 from metersdk.port.trace import read_trace

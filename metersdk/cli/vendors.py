@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 import click
 
-from metersdk.cli.options import speaks
 from metersdk.cli.output import Output, grid, pairs
+from metersdk.cli.speech import speaks
 from metersdk.cli.vendor_check import check
 from metersdk.vendor.book import Book, load, read_file
 from metersdk.vendor.family import Family

@@ -1,0 +1,233 @@
+"""doctor: everything that can be wrong with a port, and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from metersdk.cli.output import Output
+from metersdk.cli.speech import speaks
+from metersdk.errors import LocalProtocolError, PortBusy, PortError
+from metersdk.port.host import linux_checks, mending
+from metersdk.port.host.check import Check, Verdict
+from metersdk.port.host.examination import BUSY, CANNOT_OPEN, examine, survey
+from metersdk.port.host.line_checks import Trial
+from metersdk.port.host.ports import await_return, by_id_of
+from metersdk.port.host.system import System
+from metersdk.port.target import parse_address
+
+FINDING = 1
+_STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILURE: "bold red", Verdict.NOT_APPLICABLE: "dim"}
+_WORDS = {Verdict.OK: "ok", Verdict.WARNING: "warning", Verdict.FAILURE: "FAILURE", Verdict.NOT_APPLICABLE: "-"}
+
+
+@dataclass(slots=True)
+class Patient:
+    """One port and its checks; no device for what concerns the computer."""
+
+    device: str
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[Check]:
+        """What is not as it should be."""
+        return [check for check in self.checks if check.is_finding]
+
+
+@click.command()
+@click.argument("device", required=False)
+@click.option("--idle", type=click.FloatRange(0, 3600), default=3.0, show_default=True, help="Seconds to listen.")
+@click.option("--paper", is_flag=True, help="The probe lies on white paper: does its light come back?")
+@click.option("--no-send", is_flag=True, help="Send nothing, not even six octets to see whether they come back.")
+@click.option("--wait", type=click.FloatRange(0), metavar="S", help="Wait so long for a probe that is unplugged.")
+@click.option("--fix", is_flag=True, help="Show what mends the findings, and do what this user may.")
+@click.option("--yes", is_flag=True, help="With --fix: do it without asking. With --paper: it lies there already.")
+@click.option("--rules", metavar="FILE", default=mending.FILE_NAME, show_default=True, help="With --fix: udev rules.")
+@speaks
+def doctor(
+    out: Output,
+    device: str | None,
+    idle: float,
+    paper: bool,
+    no_send: bool,
+    wait: float | None,
+    fix: bool,
+    yes: bool,
+    rules: str,
+) -> int:
+    """Check a port, or without DEVICE all of them unopened; say what is wrong, and what mends it.
+
+    Exit codes: 0 all is well, 1 a finding, 3 DEVICE cannot be opened, 9 it is in use.
+    """
+    system = System()
+    if device is None:
+        patients = [Patient("", [*_without_port(system)]), *(Patient(port.device, is_) for port, is_ in survey(system))]
+        for patient in patients:
+            _tell(out, patient)
+    else:
+        name = _local(device)
+        if paper and not yes:
+            click.prompt("Lay the probe on white paper, and press Enter", default="", show_default=False, err=True)
+        patients = [_examined(out, system, name, Trial(idle, not no_send, paper), wait)]
+    fixed = _mend(out, system, patients, yes, rules) if fix else []
+    _finish(out, device, patients, fixed)
+    return _exit_code(patients, device is not None)
+
+
+def _local(device: str) -> str:
+    address = parse_address(device)
+    if address.scheme not in ("serial", "pty"):
+        hint = "for what is behind a network, see `metersdk identify -v TARGET`"
+        raise LocalProtocolError(f"{address} is no port of this computer", hint=hint)
+    return address.path
+
+
+def _without_port(system: System) -> Iterator[Check]:
+    """What is plugged in and has no port."""
+    return linux_checks.absent(system) if system.platform.startswith("linux") else iter(())
+
+
+def _examined(out: Output, system: System, device: str, trial: Trial, wait: float | None) -> Patient:
+    """All checks of one device, shown as they come; again, after a probe that went in between is back."""
+    by_id = by_id_of(device, system) or device
+    if wait is not None:
+        _await(out, system, device, wait)
+    patient = _checked(out, system, device, trial)
+    if wait is not None and any(check.name == "open" and check.is_finding for check in patient.checks):
+        _await(out, system, by_id, wait)
+        patient = _checked(out, system, by_id, trial)
+    return patient
+
+
+def _await(out: Output, system: System, device: str, wait: float) -> None:
+    if not system.exists(device):
+        out.say(f"waiting {wait:g} s for {device} to be plugged in", "dim")
+    await_return(device, wait, system)
+
+
+def _checked(out: Output, system: System, device: str, trial: Trial) -> Patient:
+    patient = Patient(device)
+    for check in examine(system, device, trial):
+        patient.checks.append(check)
+        if out.mode == "jsonl":
+            out.record("check", device=device, **asdict(check))
+        elif out.is_text and out.verbose:
+            out.say(f"{check.name}: {check.text}", "dim")
+    if out.is_text:
+        _show(out, patient)
+    return patient
+
+
+def _tell(out: Output, patient: Patient) -> None:
+    if out.mode == "jsonl":
+        for check in patient.checks:
+            out.record("check", device=patient.device, **asdict(check))
+    elif out.is_text and patient.checks:
+        _show(out, patient)
+
+
+# for people ---------------------------------------------------------------------------------------------------------
+
+
+def _show(out: Output, patient: Patient) -> None:
+    """Findings and what is well; what could not be told in one line."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    told = [check for check in patient.checks if check.verdict is not Verdict.NOT_APPLICABLE]
+    for check in told:
+        style = _STYLES[check.verdict]
+        table.add_row(Text(_WORDS[check.verdict], style=style), Text(check.name, style="cyan"), Text(check.text))
+    if patient.device:
+        out.show(Text(patient.device, style="bold"))
+    out.show(table)
+    untold = [check for check in patient.checks if check.verdict is Verdict.NOT_APPLICABLE]
+    if untold:
+        out.show(_untold(untold))
+    if patient.findings:
+        out.show(Text(""))
+        _show_mends(out, patient.findings)
+    out.show(Text(""))
+
+
+def _untold(checks: Sequence[Check]) -> Table:
+    """What could not be told, by reason."""
+    reasons: dict[str, list[str]] = {}
+    for check in checks:
+        reasons.setdefault(check.text, []).append(check.name)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for reason, names in reasons.items():
+        table.add_row(Text("not told", style="dim"), Text(f"{', '.join(names)}: {reason}", style="dim"))
+    return table
+
+
+def _show_mends(out: Output, findings: Sequence[Check]) -> None:
+    """What to do; commands and rules in one piece each, to be copied."""
+    for check in findings:
+        mend = check.mend
+        if mend is None:
+            continue
+        out.show(Text(f"{check.name}: ", style="bold").append(mend.text, style="default"))
+        for line in filter(None, (mend.command, mend.rule)):
+            out.data.print(Text(f"    {line}", style="green"), soft_wrap=True)
+
+
+# mending ------------------------------------------------------------------------------------------------------------
+
+
+def _mend(out: Output, system: System, patients: Sequence[Patient], yes: bool, rules: str) -> list[str]:
+    """What was done, in words."""
+    plan = mending.plan(system, [(patient.device, check) for patient in patients for check in patient.checks], rules)
+    if not plan.steps:
+        out.say("nothing here that --fix could do", "dim")
+        return []
+    for step in plan.steps:
+        out.say(f"would {step.text}")
+    if not yes and (not out.is_text or not click.confirm("Do that?", err=True)):
+        out.say("nothing was changed" + ("" if out.is_text else "; --yes changes it"))
+        return []
+    done = []
+    for step in plan.steps:
+        said = mending.carry_out(system, step)
+        out.say(said)
+        done.append(said)
+    if plan.command:
+        out.say("to put the rules to work, then plug the probe in again:")
+        if out.is_text:
+            out.notes.print(Text(f"    {plan.command}", style="green"), soft_wrap=True)
+        done.append(plan.command)
+    return done
+
+
+# the end ------------------------------------------------------------------------------------------------------------
+
+
+def _finish(out: Output, device: str | None, patients: Sequence[Patient], fixed: Sequence[str]) -> None:
+    checks = [check for patient in patients for check in patient.checks]
+    counted = {verdict.value: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
+    if out.mode == "json":
+        rows = [{"device": patient.device, **asdict(check)} for patient in patients for check in patient.checks]
+        out.document(device=device, checks=rows, counted=counted, fixed=list(fixed))
+    elif out.mode == "jsonl":
+        out.record("end", device=device, counted=counted, fixed=list(fixed))
+    else:
+        found = counted[Verdict.WARNING] + counted[Verdict.FAILURE]
+        said = f"{found} of {len(checks)} checks want attention" if found else "nothing wrong was found"
+        out.say(said, "yellow" if found else "green")
+
+
+def _exit_code(patients: Sequence[Patient], named: bool) -> int:
+    """3 and 9 only where one port was asked for."""
+    failed = {check.name for patient in patients for check in patient.checks if check.verdict is Verdict.FAILURE}
+    if named and failed.intersection(CANNOT_OPEN):
+        return PortError.exit_code
+    if named and failed.intersection(BUSY):
+        return PortBusy.exit_code
+    return FINDING if any(patient.findings for patient in patients) else 0
