@@ -21,8 +21,9 @@ from pydantic import BaseModel, ConfigDict
 from metersdk.apdu.columns import Table, concat, empty
 from metersdk.apdu.profile_buffer import RowDecoder
 from metersdk.errors import DecodeError, Finding, LocalProtocolError
-from metersdk.fast.axdr_layout import MISSING, Buffer, Kind
+from metersdk.fast.axdr_layout import MISSING, UNDEFINED_DEVIATION, Buffer, Kind
 from metersdk.model import profile_export as export
+from metersdk.model.clock import ClockStatus
 from metersdk.model.column import CaptureObject, Cell, Column, ColumnHead, ColumnKind
 from metersdk.model.fields import ObisField
 from metersdk.model.obis import Obis
@@ -50,6 +51,9 @@ __all__ = [
 ]
 
 _QUIRKS: Final = Quirks()
+_HOUR: Final = 3_600_000
+_NO_STATUS: Final = 0xFF
+_DST: Final = int(ClockStatus.DST_ACTIVE)
 _NO_TIMES: Final[Buffer] = memoryview(b"").cast("q")
 
 
@@ -243,11 +247,20 @@ class Profile:
         clock, step = self.clock, self.period * 1000
         if clock is None or step <= 0:
             return []
-        times = sorted(time for time, state in zip(clock.cells.values, clock.valid, strict=True) if state != MISSING)
+        cells = zip(clock.cells.values, clock.valid, clock.cells.deviation, clock.cells.status, strict=True)
+        # Local times without a deviation go on an hour later when summer begins; nothing is missing there.
+        places = sorted(
+            (
+                time - _HOUR if deviation == UNDEFINED_DEVIATION and status != _NO_STATUS and status & _DST else time,
+                time,
+            )
+            for time, state, deviation, status in cells
+            if state != MISSING
+        )
         return [
             (before, behind, missing)
-            for before, behind in pairwise(times)
-            if (missing := (2 * (behind - before) + step) // (2 * step) - 1) > 0
+            for (early, before), (late, behind) in pairwise(places)
+            if (missing := (2 * (late - early) + step) // (2 * step) - 1) > 0
         ]
 
     # rows -------------------------------------------------------------------------------------------------------

@@ -73,6 +73,18 @@ class Quirks:
     null_repeats: bool = True
     """True: null-data in a buffer repeats the value above it; False: there was no value."""
 
+    stamp: Literal["end", "start"] = "end"
+    """What the time stamp of a text profile (P.01) names: the end of an interval, or its start."""
+
+    profile_command: Literal["R3", "R5", "R6"] = "R5"
+    """The command a text profile is asked for with: in one message, or in partial blocks."""
+
+    profile_chunk: int = 1440
+    """Minutes of a text profile asked for at once; 0: all of it. After a failure it is asked for in smaller parts."""
+
+    profile_lead: int = 0
+    """Minutes a text profile is asked for earlier than wanted, for meters whose answers begin too late."""
+
     release: Literal["rlrq", "disconnect"] = "rlrq"
     """How an association ends: with a release request, or by disconnecting alone."""
 
@@ -124,3 +136,16 @@ class Quirks:
 
     reserved_bauds: bool = False
     """True: the speeds 7, 8, 9 of an identification, reserved by the standard, are 38400, 57600 and 115200 Bd."""
+
+    sml_checksum: Literal["auto", "x25", "none"] = "auto"
+    """CRC of SML messages: X.25, or Kermit with a finding; ``x25`` refuses the latter, ``none`` does not look."""
+
+    sml_unsigned: Literal["auto", "always", "never"] = "auto"
+    """Power over SML that is negative for lack of a leading zero octet, and must be read unsigned; ``auto``: DZG DVS74
+    by their serial numbers. A feed-in within the same octets cannot be told from it, so nobody else is meant."""
+
+    sml_scalers: tuple[tuple[str, int], ...] = ()
+    """Scalers over SML where the meter sends wrong ones, or none: ``(("1-0:16.7.0", -2),)``."""
+
+    sml_units: tuple[tuple[str, int], ...] = ()
+    """Units over SML where the meter sends wrong ones, or none, by their COSEM numbers: ``(("1-0:16.7.0", 27),)``."""
