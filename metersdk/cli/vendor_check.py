@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from metersdk.apdu.dataset import parse
-from metersdk.dialog.iec62056_21 import SignedOn, SignOn, sign_on
+from metersdk.dialog.iec62056_21 import SignOn, sign_on
 from metersdk.dialog.opening import Plan
+from metersdk.dialog.programming import ProgrammingSettings, open_programming
 from metersdk.dialog.timing import Timing
 from metersdk.effects import Dialog, Now, Receive, Send, SetLine, Sleep
 from metersdk.errors import MeterError
@@ -19,10 +20,13 @@ from metersdk.vendor.family import (
     DataVector,
     Family,
     IdentificationVector,
+    ProgrammingVector,
     SignOnVector,
     Step,
     Vector,
 )
+
+T = TypeVar("T")
 
 # A dialog that goes on for so long without coming to the end of its vector never will.
 _EFFECTS = 10_000
@@ -49,6 +53,8 @@ def _fails(family: Family, book: Book, vector: Vector) -> str:
             return _identification(family, book, vector)
         case SignOnVector():
             return _sign_on(family, vector)
+        case ProgrammingVector():
+            return _programming(family, vector)
         case BlockVector():
             return _block(family, vector)
         case DataVector():
@@ -87,32 +93,52 @@ def _identification(family: Family, book: Book, vector: IdentificationVector) ->
 
 def _sign_on(family: Family, vector: SignOnVector) -> str:
     settings = _plan(family.quirks, vector.address).sign_on
-    steps = list(vector.steps)
-    try:
-        signed = _played(sign_on(settings), steps, plain=settings.parity == "hardware")
-    except _Mismatch as error:
-        return f"step {len(vector.steps) - len(steps) + 1}: {error}"
-    if steps:
-        return f"signed on before step {len(vector.steps) - len(steps) + 1}"
+    signed = _played(sign_on(settings), vector.steps, plain=settings.parity == "hardware")
+    if isinstance(signed, str):
+        return signed
     if (signed.mode, signed.baud) != (vector.mode, vector.baud):
         return f"mode {signed.mode} at {signed.baud} Bd, not {vector.mode} at {vector.baud} Bd"
     return ""
+
+
+def _programming(family: Family, vector: ProgrammingVector) -> str:
+    settings = _plan(family.quirks, vector.address).sign_on
+
+    def session() -> Dialog[tuple[str, ...]]:
+        opened = yield from open_programming(settings, None, ProgrammingSettings(vector.password, vector.level))
+        found = yield from opened.read_group(vector.read)
+        yield from opened.close()
+        return tuple(str(each.value) for each in found)
+
+    values = _played(session(), vector.steps, plain=settings.parity == "hardware")
+    if isinstance(values, str):
+        return values
+    return "" if values == vector.values else f"values {values}"
 
 
 class _Mismatch(Exception):
     """The dialog did something else than the vector says."""
 
 
-def _played(dialog: Dialog[SignedOn], steps: list[Step], *, plain: bool) -> SignedOn:
-    """The result of a dialog against the other side in ``steps``, which are taken away as they happen."""
+def _played(dialog: Dialog[T], steps: tuple[Step, ...], *, plain: bool) -> T | str:
+    """The result of a dialog against the other side in ``steps``; or where it left them, in words."""
+    left = list(steps)
+    try:
+        result = _stepped(dialog, left, plain)
+    except _Mismatch as error:
+        return f"step {len(steps) - len(left) + 1}: {error}"
+    return f"done before step {len(steps) - len(left) + 1}" if left else result
+
+
+def _stepped(dialog: Dialog[T], steps: list[Step], plain: bool) -> T:
     now, speed = 0.0, 0
     answer: bytes | float | None = None
     for _ in range(_EFFECTS):
         try:
             effect = dialog.send(answer)
         except StopIteration as end:
-            signed: SignedOn = end.value
-            return signed
+            result: T = end.value
+            return result
         answer = None
         match effect:
             case Now():
@@ -129,7 +155,7 @@ def _played(dialog: Dialog[SignedOn], steps: list[Step], *, plain: bool) -> Sign
             case Receive(timeout):
                 answer = _next(steps, plain)
                 now += 0.0 if answer else timeout
-    raise _Mismatch("the sign-on does not come to an end")
+    raise _Mismatch("it does not come to an end")
 
 
 def _expect(steps: list[Step], done: Step) -> None:

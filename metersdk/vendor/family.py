@@ -101,6 +101,21 @@ class SignOnVector(_Part):
     baud: int
 
 
+class ProgrammingVector(_Part):
+    """The octets of a whole session in programming mode that reads registers, and their ``values``.
+
+    ``password`` is one that anybody may read: a default of the maker, or one made up.
+    """
+
+    kind: Literal["programming"]
+    steps: tuple[Step, ...] = Field(min_length=1)
+    address: str = ""
+    password: str | None = None
+    level: Literal[1, 2] | None = None
+    read: tuple[str, ...] = Field(min_length=1)
+    values: tuple[str, ...]
+
+
 class BlockVector(_Part):
     """A whole block in hex, STX or SOH to BCC: its BCC is right, and its text parses to these addresses."""
 
@@ -118,7 +133,7 @@ class DataVector(_Part):
 
 
 Vector: TypeAlias = Annotated[
-    IdentificationVector | SignOnVector | BlockVector | DataVector,
+    IdentificationVector | SignOnVector | ProgrammingVector | BlockVector | DataVector,
     Field(discriminator="kind"),
 ]
 
@@ -229,6 +244,7 @@ def _known(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
     kinds: dict[str, type[BaseModel]] = {
         "identification": IdentificationVector,
         "sign-on": SignOnVector,
+        "programming": ProgrammingVector,
         "block": BlockVector,
         "data": DataVector,
     }

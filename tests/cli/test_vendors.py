@@ -117,7 +117,7 @@ def test_check_of_a_bad_file_names_every_vector_that_fails(cli: Run, tmp_path: P
     assert "9600 Bd, not 300" in failures[3]
     assert failures[4].startswith("sign-on: step 2: send = '/?!\\r\\n' was done")
     assert "mode C at 300 Bd, not C at 9600" in failures[5]
-    assert "signed on before step 6" in failures[6]
+    assert "done before step 6" in failures[6]
     assert "BCC" in failures[7] and "computed 71" in failures[8]
     assert "1*kWh" in failures[9]
     assert cli("vendors", "--check", str(file)).err.count("vector ") == 8
