@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from metersdk.apdu.axdr import Data
+from metersdk.apdu.dataset import DataSet
 from metersdk.apdu.keys import Keys, Secret
+from metersdk.apdu.secure import Algorithm
+from metersdk.dialog import programming
 from metersdk.dialog.hearing import Hearing
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, SecurityName, open_session
+from metersdk.dialog.programming import ProgrammingSettings
 from metersdk.dialog.session import Session
 from metersdk.dialog.timing import Timing
 from metersdk.effects import Dialog
-from metersdk.errors import MeterError
+from metersdk.errors import LocalProtocolError, MeterError
 from metersdk.meter import meter_closed, plan_for
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
@@ -107,6 +111,22 @@ class AsyncMeter:
         """The data message of IEC 62056-21 modes A to D as it was sent, parsed."""
         return await self._run(self._session.readout())
 
+    def programming(
+        self,
+        *,
+        password: str | bytes | Secret | None = None,
+        level: Literal[1, 2] | None = None,
+        algorithm: str | Algorithm | None = None,
+        write: bool = False,
+    ) -> AsyncProgramming:
+        """Programming mode of IEC 62056-21, entered with a ``with`` block; B0 is sent on leaving it, whatever happens.
+
+        ``password`` goes as P1 (``level=1``) or through ``algorithm`` as P2 (``level=2``); left out, level and
+        algorithm are those of the meter's family, and without a password only what the meter shows everybody is
+        read. ``write=True`` allows ``write`` and ``execute``. See ``Programming``.
+        """
+        return AsyncProgramming(self, ProgrammingSettings(password, level, algorithm, write))
+
     async def get_profile(
         self,
         obis: str | bytes | Obis | None = None,
@@ -164,6 +184,66 @@ class AsyncMeter:
 
     def __repr__(self) -> str:
         return f"<AsyncMeter {self._port.name}: {self._session.name}>"
+
+
+class AsyncProgramming:
+    """A meter in programming mode. Made by ``Meter.programming`` and by ``AsyncMeter.programming``.
+
+    After a ``ServiceError`` it goes on. Any other error ends it with B0; the next call signs on again, unless it was
+    the password that failed.
+    """
+
+    def __init__(self, meter: AsyncMeter, wanted: ProgrammingSettings) -> None:
+        self._meter = meter
+        self._wanted = wanted
+        self._opened: programming.Programming | None = None
+
+    @property
+    def _commands(self) -> programming.Programming:
+        if self._opened is None:
+            raise LocalProtocolError("programming mode is not entered", hint="async with meter.programming(...) as p")
+        return self._opened
+
+    async def read(self, address: str, data: str | Sequence[str] = "", *, command: str = "R1") -> tuple[DataSet, ...]:
+        """Read a register: ``R1 address(data)``. Several values of ``data`` get brackets each.
+
+        Raises: MeterReportedError: the meter refused; ``code`` is what it said.
+        """
+        return await self._meter._run(self._commands.read(address, data, command))
+
+    async def read_group(self, addresses: Sequence[str]) -> tuple[DataSet, ...]:
+        """Several registers, with as few requests as the meter's family allows."""
+        return await self._meter._run(self._commands.read_group(addresses))
+
+    async def read_blocks(self, address: str, data: str | Sequence[str] = "", *, command: str = "R5") -> bytes:
+        """The text of an answer in partial blocks, nothing put between them.
+
+        Raises: PartialResult: it broke off; ``result`` is the text that was proved.
+        """
+        return await self._meter._run(self._commands.read_blocks(address, data, command))
+
+    async def write(self, address: str, value: str | Sequence[str], *, command: str = "W1") -> None:
+        """Write a register: ``W1 address(value)``. Only with ``write=True``; sent again only if the meter says NAK."""
+        await self._meter._run(self._commands.write(address, value, command))
+
+    async def execute(
+        self, address: str, data: str | Sequence[str] = "", *, command: str = "E2"
+    ) -> tuple[DataSet, ...]:
+        """Have the meter do something: ``E2 address(data)``. Only with ``write=True``; what it answers, if anything."""
+        return await self._meter._run(self._commands.execute(address, data, command))
+
+    async def close(self) -> None:
+        """Sign off (B0); a second call does nothing. Never raises because of the meter or the line."""
+        opened, self._opened = self._opened, None
+        if opened is not None and not self._meter._closed:
+            await self._meter._run(opened.close())
+
+    async def __aenter__(self) -> AsyncProgramming:
+        self._opened = await self._meter._run(self._meter._session.programming(self._wanted))
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        await self.close()
 
 
 class Connecting:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from metersdk.apdu.axdr import Data
+from metersdk.apdu.dataset import DataSet
 from metersdk.apdu.keys import Keys, Secret
+from metersdk.apdu.secure import Algorithm
+from metersdk.dialog import programming
 from metersdk.dialog.hearing import Hearing
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, SecurityName, open_session
+from metersdk.dialog.programming import ProgrammingSettings
 from metersdk.dialog.session import Session
 from metersdk.dialog.timing import Timing
 from metersdk.effects import Dialog
@@ -104,6 +108,22 @@ class Meter:
         """The data message of IEC 62056-21 modes A to D as it was sent, parsed."""
         return self._run(self._session.readout())
 
+    def programming(
+        self,
+        *,
+        password: str | bytes | Secret | None = None,
+        level: Literal[1, 2] | None = None,
+        algorithm: str | Algorithm | None = None,
+        write: bool = False,
+    ) -> Programming:
+        """Programming mode of IEC 62056-21, entered with a ``with`` block; B0 is sent on leaving it, whatever happens.
+
+        ``password`` goes as P1 (``level=1``) or through ``algorithm`` as P2 (``level=2``); left out, level and
+        algorithm are those of the meter's family, and without a password only what the meter shows everybody is
+        read. ``write=True`` allows ``write`` and ``execute``. See ``Programming``.
+        """
+        return Programming(self, ProgrammingSettings(password, level, algorithm, write))
+
     def get_profile(
         self,
         obis: str | bytes | Obis | None = None,
@@ -161,6 +181,64 @@ class Meter:
 
     def __repr__(self) -> str:
         return f"<Meter {self._port.name}: {self._session.name}>"
+
+
+class Programming:
+    """A meter in programming mode. Made by ``Meter.programming`` and by ``AsyncMeter.programming``.
+
+    After a ``ServiceError`` it goes on. Any other error ends it with B0; the next call signs on again, unless it was
+    the password that failed.
+    """
+
+    def __init__(self, meter: Meter, wanted: ProgrammingSettings) -> None:
+        self._meter = meter
+        self._wanted = wanted
+        self._opened: programming.Programming | None = None
+
+    @property
+    def _commands(self) -> programming.Programming:
+        if self._opened is None:
+            raise LocalProtocolError("programming mode is not entered", hint="with meter.programming(...) as p")
+        return self._opened
+
+    def read(self, address: str, data: str | Sequence[str] = "", *, command: str = "R1") -> tuple[DataSet, ...]:
+        """Read a register: ``R1 address(data)``. Several values of ``data`` get brackets each.
+
+        Raises: MeterReportedError: the meter refused; ``code`` is what it said.
+        """
+        return self._meter._run(self._commands.read(address, data, command))
+
+    def read_group(self, addresses: Sequence[str]) -> tuple[DataSet, ...]:
+        """Several registers, with as few requests as the meter's family allows."""
+        return self._meter._run(self._commands.read_group(addresses))
+
+    def read_blocks(self, address: str, data: str | Sequence[str] = "", *, command: str = "R5") -> bytes:
+        """The text of an answer in partial blocks, nothing put between them.
+
+        Raises: PartialResult: it broke off; ``result`` is the text that was proved.
+        """
+        return self._meter._run(self._commands.read_blocks(address, data, command))
+
+    def write(self, address: str, value: str | Sequence[str], *, command: str = "W1") -> None:
+        """Write a register: ``W1 address(value)``. Only with ``write=True``; sent again only if the meter says NAK."""
+        self._meter._run(self._commands.write(address, value, command))
+
+    def execute(self, address: str, data: str | Sequence[str] = "", *, command: str = "E2") -> tuple[DataSet, ...]:
+        """Have the meter do something: ``E2 address(data)``. Only with ``write=True``; what it answers, if anything."""
+        return self._meter._run(self._commands.execute(address, data, command))
+
+    def close(self) -> None:
+        """Sign off (B0); a second call does nothing. Never raises because of the meter or the line."""
+        opened, self._opened = self._opened, None
+        if opened is not None and not self._meter._closed:
+            self._meter._run(opened.close())
+
+    def __enter__(self) -> Programming:
+        self._opened = self._meter._run(self._meter._session.programming(self._wanted))
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self.close()
 
 
 def connect(

@@ -30,15 +30,22 @@ MEMBERS = members(meter.Meter)
 
 def test_same_names_in_the_same_order() -> None:
     assert list(MEMBERS) == list(members(aio.AsyncMeter))
+    assert list(members(meter.Programming)) == list(members(aio.AsyncProgramming))
 
 
 def awaited(annotation: str) -> str:
-    return re.sub(r"^Awaitable\[(.*)\]$", r"\1", annotation).replace("AsyncIterator", "Iterator")
+    return re.sub(r"\bAsync(?=[A-Z])", "", re.sub(r"^Awaitable\[(.*)\]$", r"\1", annotation))
 
 
-@pytest.mark.parametrize("name", MEMBERS)
-def test_same_signature_and_words(name: str) -> None:
-    blocking, waiting = MEMBERS[name], members(aio.AsyncMeter)[name]
+@pytest.mark.parametrize(
+    ("one", "other", "name"),
+    [
+        *((meter.Meter, aio.AsyncMeter, name) for name in MEMBERS),
+        *((meter.Programming, aio.AsyncProgramming, name) for name in members(meter.Programming)),
+    ],
+)
+def test_same_signature_and_words(one: type, other: type, name: str) -> None:
+    blocking, waiting = members(one)[name], members(other)[name]
     if isinstance(blocking, property):
         assert isinstance(waiting, property)
         blocking, waiting = blocking.fget, waiting.fget
@@ -54,7 +61,7 @@ def test_connect_and_aconnect_take_the_same() -> None:
 
 
 def test_every_method_is_one_line() -> None:
-    for door in (meter.Meter, aio.AsyncMeter):
+    for door in (meter.Meter, aio.AsyncMeter, meter.Programming, aio.AsyncProgramming):
         for name, member in members(door).items():
             if name != "close":
                 function = member.fget if isinstance(member, property) else member

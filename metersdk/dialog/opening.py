@@ -251,6 +251,10 @@ def _open_planned(plan: Plan) -> Dialog[Session]:
         family = plan.quirks.family or None
         spoken = Identity(protocols=("iec62056-21:D",), protocol="iec62056-21:D", baud=plan.baud, family=family)
         return ReadoutSession(ListeningSource(plan.sign_on, plan.baud, buffer), spoken, plan.timing)
+    if plan.quirks.sessionless:
+        baud = plan.sign_on.initial_baud
+        asked = Identity(protocol="iec62056-21:C", baud=baud, family=plan.quirks.family or None)
+        return ReadoutSession(SignedOnSource(None, plan.sign_on, buffer), asked, plan.timing)
     try:
         signed = yield from sign_on(plan.sign_on, buffer)
     except NoAnswer as silence:
@@ -281,7 +285,7 @@ def _signed_on(plan: Plan, buffer: ReceiveBuffer, signed: SignedOn) -> Dialog[Se
 
 
 def _readout_session(plan: Plan, signed: SignedOn, buffer: ReceiveBuffer) -> Session:
-    return ReadoutSession(SignedOnSource(signed, buffer), _identity(plan, signed), plan.timing)
+    return ReadoutSession(SignedOnSource(signed, plan.sign_on, buffer), _identity(plan, signed), plan.timing)
 
 
 def _direct(plan: Plan, buffer: ReceiveBuffer) -> Dialog[Session | None]:

@@ -13,10 +13,19 @@ from metersdk.apdu.dataset import DataSet, Value
 from metersdk.dialog import iec62056_21, iec62056_21_readout
 from metersdk.dialog.iec62056_21 import SignedOn, SignOn
 from metersdk.dialog.iec62056_21_readout import Readout
+from metersdk.dialog.programming import Programming, ProgrammingSettings, open_programming
 from metersdk.dialog.session import Code
 from metersdk.dialog.timing import Timing, within
 from metersdk.effects import Dialog, Emit
-from metersdk.errors import DecodeError, Finding, LocalProtocolError, MeterError, NoAnswer
+from metersdk.errors import (
+    DecodeError,
+    Finding,
+    LocalProtocolError,
+    MeterError,
+    MeterReportedError,
+    NoAnswer,
+    RemoteProtocolError,
+)
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.iec62056_21 import Identification
 from metersdk.model.clock import DateTime
@@ -40,45 +49,61 @@ _ONE_MESSAGE = "a meter sends one message with all its registers; there are no s
 class Source(Protocol):
     """Where data messages come from."""
 
+    @property
+    def pending(self) -> bool:
+        """One is on its way without being asked for."""
+
     def next(self) -> Dialog[Readout]: ...
+    def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]: ...
     def close(self) -> Dialog[None]: ...
 
 
 class SignedOnSource:
-    """Modes A to C: the meter sends its data message after each sign-on."""
+    """Modes A to C: the meter sends its data message after each sign-on; ``signed`` is the first one, if it is made."""
 
-    def __init__(self, signed: SignedOn, buffer: ReceiveBuffer) -> None:
-        self._signed = signed
+    def __init__(self, signed: SignedOn | None, settings: SignOn, buffer: ReceiveBuffer) -> None:
+        self._fresh = signed
+        self._settings = settings if signed is None else signed.settings
         self._buffer = buffer
-        self._fresh = True
+
+    @property
+    def pending(self) -> bool:
+        return self._fresh is not None
 
     def next(self) -> Dialog[Readout]:
-        if not self._fresh:
-            yield from self._sign_on()
-        self._fresh = False
+        signed, self._fresh = self._fresh or (yield from self._sign_on()), None
         try:
-            return (yield from iec62056_21_readout.readout(self._signed))
+            return (yield from iec62056_21_readout.readout(signed))
         except NoAnswer:
-            if not self._signed.fell_back:
+            if not signed.fell_back:
                 raise
         # A short data message at 300 Bd has gone by while HDLC, or the other speed, was tried.
-        yield from self._sign_on()
-        return (yield from iec62056_21_readout.readout(self._signed))
+        signed = yield from self._sign_on()
+        return (yield from iec62056_21_readout.readout(signed))
 
-    def _sign_on(self) -> Dialog[None]:
+    def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
+        """Sign on anew, for programming mode."""
+        self._fresh = None
+        return open_programming(self._settings, self._buffer, wanted)
+
+    def _sign_on(self) -> Dialog[SignedOn]:
         """For the data message: a meter that also offers HDLC is asked for mode C."""
-        settings = self._signed.settings
+        settings = self._settings
         plain = replace(settings, mode="C" if settings.mode == "E" else settings.mode, hdlc=False)
-        self._signed = yield from iec62056_21.sign_on(plain, self._buffer)
+        signed = yield from iec62056_21.sign_on(plain, self._buffer)
+        self._settings = signed.settings
+        return signed
 
     def close(self) -> Dialog[None]:
         """B0, if the data message was not taken: a meter that has sent it has ended the session by itself."""
-        if self._fresh:
-            yield from iec62056_21.sign_off(self._signed)
+        if self._fresh is not None:
+            yield from iec62056_21.sign_off(self._fresh)
 
 
 class ListeningSource:
     """Mode D: the meter sends by itself, and cannot be asked."""
+
+    pending = False
 
     def __init__(self, settings: SignOn, baud: int, buffer: ReceiveBuffer) -> None:
         self._settings = settings
@@ -95,6 +120,10 @@ class ListeningSource:
             buffer=self._buffer,
         )
 
+    def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
+        """Not in mode D."""
+        raise LocalProtocolError("a meter that speaks by itself has no programming mode", hint="leave mode=D out")
+
     def close(self) -> Dialog[None]:
         yield from ()
 
@@ -107,6 +136,7 @@ class ReadoutSession:
         self._identity = identity
         self._timing = timing
         self._readout: Readout | None = None
+        self._programming: Programming | None = None
 
     @property
     def name(self) -> str:
@@ -124,6 +154,18 @@ class ReadoutSession:
             self._identity = _identified(self._identity, home.identification)
         self._readout = home
         return home
+
+    def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
+        """Programming mode. The data message that is on its way already is heard out, and kept."""
+        if self._source.pending:
+            try:
+                yield from self.readout()
+            except (NoAnswer, RemoteProtocolError, MeterReportedError) as error:
+                yield Emit(Finding("no-readout", f"before programming mode: {error.message}", error.layer))
+        timing = self._timing
+        timed = replace(wanted, response=timing.response, total=timing.total or wanted.total)
+        self._programming = yield from self._source.programming(timed)
+        return self._programming
 
     def _held(self) -> Dialog[Readout]:
         return self._readout if self._readout is not None else (yield from self.readout())
@@ -206,6 +248,8 @@ class ReadoutSession:
     def close(self) -> Dialog[None]:
         """Never raises because of the line; what went wrong becomes a finding."""
         try:
+            if self._programming is not None:
+                yield from self._programming.close()
             yield from self._source.close()
         except MeterError as error:
             yield Emit(Finding("release", f"no good-bye to the meter: {error.message}", "line"))

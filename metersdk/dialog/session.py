@@ -15,6 +15,7 @@ from metersdk.dialog import dlms
 from metersdk.dialog.association import Association
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.profile import iter_profile, read_profile
+from metersdk.dialog.programming import Programming, ProgrammingSettings
 from metersdk.dialog.timing import Timing, within
 from metersdk.effects import Dialog, Emit, Progress
 from metersdk.errors import DataAccessError, DecodeError, Finding, LocalProtocolError, MeterError
@@ -66,6 +67,7 @@ class Session(Protocol):
     def read(self, obis: Code) -> Dialog[Reading]: ...
     def registers(self) -> Dialog[list[Reading]]: ...
     def readout(self) -> Dialog[Readout]: ...
+    def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]: ...
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]: ...
     def iter_profile(self, query: ProfileQuery) -> Dialog[object]: ...
     def close(self) -> Dialog[None]: ...
@@ -201,6 +203,10 @@ class DlmsSession:
             "a readout is the data message of IEC 62056-21; this session speaks DLMS",
             hint="use registers(), or connect(..., protocol='iec62056-21')",
         )
+
+    def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
+        """Not over DLMS."""
+        raise LocalProtocolError("programming mode is not of DLMS", hint="connect(..., protocol='iec62056-21')")
 
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
         return (yield from self._profile(read_profile, query))

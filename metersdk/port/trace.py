@@ -3,7 +3,8 @@
 The file is JSON lines. The first is a header, ``{"metersdk_trace": 1, "target": .., "time": ..}``; each other one is
 ``{"t": seconds, "d": "tx"|"rx"|"line"|"note", ..}`` with ``hex``, ``baud`` or ``text``. Octets of secrets are written
 as ``**``, in both directions: a probe with an echo hands the password back. Every line is on its way to the disk before
-the session goes on, so a crash costs no more than the last one.
+the session goes on, so a crash costs no more than the last one. What stands in P1 and P2 of IEC 62056-21 is masked with
+its BCC, known as a secret or not.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ Direction = Literal["tx", "rx", "line", "note"]
 # Octets, or a wrapper that gives them to bytes() alone.
 Secretive = bytes | SupportsBytes
 _MASK = -1
+# SOH P 1 or 2 STX data set ETX BCC: without the BCC, which would tell a digit that is asked for.
+_PASSWORD = re.compile(rb"\x01P[12]\x02\(?([^\x03()]+)\)?(?:\x03(.))?", re.DOTALL)
 _HEX = re.compile(r"(?:[0-9a-f]{2}|\*\*)*\Z", re.IGNORECASE)
 
 
@@ -99,7 +102,9 @@ class Recorder:
     def sent(self, now: float, data: bytes) -> None:
         """Octets to the meter."""
         self._let_go()
-        hidden = _parts(data, self._secrets)
+        for password in _PASSWORD.finditer(_seven_bits(data)):
+            self.redact(password[1])
+        hidden = self._hidden(data)
         # As many octets may come back as an echo; a readout later on may hold the digits of a poor password.
         waiting = self._suspect > 0 and not self._heard
         self._suspect = self._suspect + len(data) if hidden or waiting else 0
@@ -146,7 +151,14 @@ class Recorder:
         data, self._held = self._held, b""
         if data:
             self._suspect = max(0, self._suspect - len(data))
-            self._write(self._held_since, "rx", hex=_hex(data, _parts(data, self._secrets)))
+            self._write(self._held_since, "rx", hex=_hex(data, self._hidden(data)))
+
+    def _hidden(self, data: bytes) -> set[int]:
+        """Positions of secrets, and of what stands in a password command of IEC 62056-21, and its BCC."""
+        hidden = _parts(data, self._secrets)
+        for password in _PASSWORD.finditer(_seven_bits(data)):
+            hidden.update(range(*password.span(1)), range(*password.span(2)))
+        return hidden
 
     def _write(self, now: float, direction: Direction, **content: object) -> None:
         if self._start is None:
@@ -160,6 +172,11 @@ class Recorder:
             self._file.write(json.dumps(content) + "\n")
         except OSError as error:
             raise _file_error(self._path, error) from error
+
+
+def _seven_bits(data: bytes) -> bytes:
+    """Without the parity bit that is made in software."""
+    return bytes(octet & 0x7F for octet in data) if b"P" in data or b"\xd0" in data else b""
 
 
 def _parts(data: bytes, secrets: Iterable[bytes]) -> set[int]:
