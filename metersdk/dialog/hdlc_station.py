@@ -10,7 +10,7 @@ from typing import Final
 from metersdk.effects import Dialog, Now, Receive
 from metersdk.errors import Finding, LocalProtocolError
 from metersdk.frame.buffer import ReceiveBuffer
-from metersdk.frame.hdlc import FLAG, LLC_COMMAND, LLC_RESPONSE, Frame, Tally, is_incomplete, resync, take_frame
+from metersdk.frame.hdlc import FLAG, LLC_COMMAND, LLC_RESPONSE, Frame, Tally, resync, take_frame
 from metersdk.frame.hdlc_parameters import INFORMATION_RANGE, WINDOW_RANGE
 
 # Nobody speaks into a line that is not silent: octets that prove to be no frame may be a damaged one, still coming in.
@@ -87,6 +87,7 @@ class Station(ABC):
         self.findings: list[Finding] = self._notes
         self.tally = Tally()
         self._buffer = buffer
+        self._octets = buffer.view()
         self._inter_octet_timeout = inter_octet_timeout
 
     @property
@@ -98,16 +99,20 @@ class Station(ABC):
     def _is_mine(self, frame: Frame) -> bool:
         """Whether the frame is addressed to this station, by its peer."""
 
+    @property
+    def is_receiving(self) -> bool:
+        """Whether there is more in the buffer than a flag, which closes the last frame or is an idle line."""
+        return len(self._octets) > 1
+
     def _take(self) -> Frame | None:
         """The next frame for this station that is already in the buffer."""
-        frame = None
-        # The closing flag of the frame before may lie there alone.
-        while is_incomplete(self._buffer):
-            frame = take_frame(self._buffer, self.tally)
-            if frame is None or self._is_mine(frame):
+        if not self.is_receiving:
+            return None
+        tally = self.tally
+        while (frame := take_frame(self._buffer, tally)) is not None:
+            if self._is_mine(frame):
                 break
-            frame = None
-        if self.tally.bad_fcs or self.tally.bad_hcs:
+        if tally.bad_fcs or tally.bad_hcs:
             hint = "align the probe, shade it from light, or try a lower speed"
             self._notes.once("hdlc-checksum", "frames with a wrong HCS or FCS were dropped", layer="frame", hint=hint)
         return frame
@@ -120,20 +125,19 @@ class Station(ABC):
         that damages frames, silence after octets ends the waiting. ``time`` is what ``Now()`` would answer at this
         moment, where that is known.
         """
-        heard = False
+        data = b""
         while (frame := self._take()) is None:
             now: float = (yield Now()) if time is None else time
             time = None
             damaged = self.damage > 0
-            if heard:
+            if data.strip(_FLAGS):
                 until = min(now + BROKEN_OFF if damaged else max(until, now + _QUIET), deadline)
-            begun = is_incomplete(self._buffer)
+            begun = self.is_receiving
             within = min(self._inter_octet_timeout, BROKEN_OFF) if damaged else self._inter_octet_timeout
             patience = min(within, deadline - now) if begun else until - now
             if patience <= 0:
                 return None
-            data: bytes = yield Receive(patience)
-            heard = bool(data.strip(_FLAGS))
+            data = yield Receive(patience)
             if data:
                 self._buffer.feed(data)
             elif begun:
@@ -142,7 +146,7 @@ class Station(ABC):
 
     def _salvage(self) -> Frame | None:
         """The line fell silent: what was begun will never be whole, but a good frame may lie within."""
-        while is_incomplete(self._buffer):
+        while self.is_receiving:
             resync(self._buffer)
             if (frame := self._take()) is not None:
                 return frame

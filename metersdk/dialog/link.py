@@ -43,9 +43,10 @@ from metersdk.frame.hdlc import (
     FrameKind,
     control_octet,
     describe_reject,
+    take_expected,
 )
 from metersdk.frame.hdlc_address import ALL_STATION, CALLING, Address
-from metersdk.frame.hdlc_parameters import Parameters
+from metersdk.frame.hdlc_parameters import DEFAULT_INFORMATION, Parameters
 from metersdk.frame.wrapper import HEADER_LENGTH, Wpdu, take_wpdu
 
 # Pushes kept for a caller who does not fetch them; then the oldest goes, with a finding.
@@ -57,6 +58,8 @@ _WINDOW_GAP: Final = 0.3
 _DISC_TRIES: Final = 3
 # Responses in a row whose N(R) names no frame of ours, before the link is called out of step.
 _MAX_OUT_OF_STEP: Final = 3
+# Long answers in a row that left the short cut at once: on a slow line a frame never comes in one piece.
+_MAX_DETOURS: Final = 3
 # After a response that brings nothing the line is listened to before the next command: first so many seconds, twice as
 # many for each further one. It may be the late copy of an old response, with the true one behind it: a command for
 # each copy would call for one more copy each, for ever. And a meter that is busy is not pestered.
@@ -161,7 +164,8 @@ class HdlcLink(Station):
         self._out_of_step = 0
         self._progress = 0
         self._on_line = 0.0
-        self._polls: dict[tuple[FrameKind, int], tuple[Frame, bytes]] = {}
+        self._detours = 0
+        self._steps: dict[tuple[int, int], tuple[Send, bytes]] = {}
 
     # --- dialogs -----------------------------------------------------------------------------------------------------
 
@@ -230,7 +234,10 @@ class HdlcLink(Station):
         now: float = yield Now()
         limit = _Limit(deadline + self._on_line, now)
         while not self._ready:
-            now = yield from self._advance(limit, now)
+            if self._is_by_the_book and now < limit.at:
+                now = yield from self._read_on(limit, now)
+            else:
+                now = yield from self._advance(limit, now)
         return self._ready.popleft()
 
     def settle(self) -> Dialog[bool]:
@@ -321,8 +328,7 @@ class HdlcLink(Station):
             # for what is missing; to a meter that does not see that by N(R), REJ says it.
             kind = FrameKind.REJ if self._gaps > 1 else FrameKind.RR
             self._silent = False
-            frame, octets = self._supervisory(kind)
-            yield from self._transmit([frame], octets)
+            yield from self._transmit([self._frame(kind)])
             after: float = yield Now()
         else:
             self._out.rewind()
@@ -415,9 +421,12 @@ class HdlcLink(Station):
         if self.parameters is not None and len(information) > self.parameters.max_info_rx:
             text = f"{len(information)} octets in a frame, agreed on {self.parameters.max_info_rx}"
             self._notes.once("hdlc-information-length", text)
+        self._assemble(information, frame.segmented)
+
+    def _assemble(self, information: bytes, segmented: bool) -> None:
         self._progress += bool(information)
         try:
-            payload = self._assembly.add(information, frame.segmented)
+            payload = self._assembly.add(information, segmented)
         except LimitExceeded:
             self._lost()
             raise
@@ -437,6 +446,63 @@ class HdlcLink(Station):
             if frame.kind is FrameKind.UI:
                 self._take_push(frame)
 
+    # --- the short cut -----------------------------------------------------------------------------------------------
+
+    @property
+    def _is_by_the_book(self) -> bool:
+        """Whether a long answer has begun, its last part brought progress, and nothing but its rest is due."""
+        return (
+            self._turn is Turn.COMMAND
+            and self._assembly.pending
+            and not (self._silent or self._gaps or self._idle or self._out.outstanding or self.damage)
+            and self._flow is Flow.READY
+            and self._client != self._server
+            and self._detours < _MAX_DETOURS
+        )
+
+    def _read_on(self, limit: _Limit, now: float) -> Dialog[float]:
+        """The rest of a long answer as long as it comes by the book: RR, and the next I frame, alone and final.
+
+        With 128 octets a frame, a profile is thousands of these steps. Each would go the same way through ``_advance``:
+        what is not by the book is left in the buffer for it, and it is the meter's turn then. After progress the time
+        to wait does not depend on the clock, so that is read at the end only. Time in and out as in ``_advance``.
+        """
+        timeout = self.settings.response_timeout
+        wait, wait_on = Receive(min(timeout, limit.at - now)), Receive(min(timeout, limit.span))
+        most = DEFAULT_INFORMATION if self.parameters is None else self.parameters.max_info_rx
+        while not self._ready:
+            poll, head = self._next_step()
+            yield poll
+            self._turn = follow(TURNS, self._turn, TurnEvent.POLL)
+            heard: bytes = yield wait
+            self._buffer.feed(heard)
+            found = take_expected(self._buffer, head, most)
+            if found is None:
+                break
+            self._turn = follow(TURNS, self._turn, TurnEvent.FINAL)
+            self._in.accept(self._in.expected)
+            self._assemble(*found)
+            wait, self._detours = wait_on, 0
+        else:
+            return now
+        self._detours += 1
+        now = yield Now()
+        if wait is wait_on:
+            limit.push(now if heard else now - wait.timeout)
+        if not heard:
+            self._turn = follow(TURNS, self._turn, TurnEvent.SILENCE)
+            self._silent = True
+        return now
+
+    def _next_step(self) -> tuple[Send, bytes]:
+        """RR with the present N(R), and the header of the I frame that it asks for."""
+        numbers = self._out.next_number, self._in.expected
+        if numbers not in self._steps:
+            control = control_octet(FrameKind.I, poll=True, receive=numbers[0], send=numbers[1])
+            answer = Frame(self._client, self._server, control)
+            self._steps[numbers] = Send(self._frame(FrameKind.RR).encode()), answer.header
+        return self._steps[numbers]
+
     # --- frames ------------------------------------------------------------------------------------------------------
 
     def _frame(
@@ -451,22 +517,16 @@ class HdlcLink(Station):
         control = control_octet(kind, poll=poll, receive=self._in.expected, send=send)
         return Frame(self._server, self._client, control, information, segmented)
 
-    def _supervisory(self, kind: FrameKind) -> tuple[Frame, bytes]:
-        """RR or REJ with the present N(R), and its octets. There are sixteen, and a long read sends them in turn."""
-        key = kind, self._in.expected
-        if key not in self._polls:
-            frame = self._frame(kind)
-            self._polls[key] = frame, frame.encode()
-        return self._polls[key]
-
-    def _transmit(self, frames: list[Frame], octets: bytes = b"") -> Dialog[None]:
-        """Send commands, the last of which polls; ``octets`` are their encoding where it is known."""
-        yield Send(octets or b"".join(frame.encode() for frame in frames))
+    def _transmit(self, frames: list[Frame]) -> Dialog[None]:
+        """Send commands, the last of which polls."""
+        yield Send(b"".join(frame.encode() for frame in frames))
         self._echo = deque(frames)
         if self.mode is Mode.CONNECTED:
             self._turn = follow(TURNS, self._turn, TurnEvent.POLL)
 
     def _is_mine(self, frame: Frame) -> bool:
+        if frame.destination == self._client != self._server == frame.source:
+            return True
         if self._is_echo(frame):
             self._notes.once("hdlc-echo", "own frames come back: an optical head or a two-wire line")
             return False

@@ -127,13 +127,18 @@ class Frame:
         """Source as numbers."""
         return Address.decode(self.source)
 
+    @property
+    def header(self) -> bytes:
+        """What stands between the format field and the HCS or, without information, the FCS."""
+        return self.destination + self.source + bytes((self.control,))
+
     def encode(self) -> bytes:
         """The frame with both flags.
 
         Raises:
             LocalProtocolError: longer than the 2047 octets that the length field can say.
         """
-        header = self.destination + self.source + bytes((self.control,))
+        header = self.header
         length = 2 + len(header) + (len(self.information) + 2 if self.information else 0) + 2
         if length > MAX_LENGTH:
             raise LocalProtocolError(f"an HDLC frame has at most {MAX_LENGTH} octets, not {length}", layer="frame")
@@ -211,15 +216,19 @@ def take_frame(buffer: ReceiveBuffer, tally: Tally | None = None) -> Frame | Non
     tally = tally or Tally()
     at = 0
     while (flag := octets.find(FLAG, at)) >= 0:
-        tally.noise += flag - at
-        at = flag
+        if flag > at:
+            tally.noise += flag - at
+            at = flag
         if have - at < 2:
             break
         first = octets[at + 1]
-        if first & 0xF0 != _TYPE_3:
-            # A second flag is the idle line, or the end of the last frame before the start of the next.
+        if first == FLAG:
+            # The idle line, or the end of the last frame before the start of the next.
             at += 1
-            tally.noise += first != FLAG
+            continue
+        if first & 0xF0 != _TYPE_3:
+            at += 1
+            tally.noise += 1
             continue
         if have - at < 3:
             break
@@ -251,6 +260,29 @@ def take_frame(buffer: ReceiveBuffer, tally: Tally | None = None) -> Frame | Non
         at = have
     buffer.drop(at)
     return None
+
+
+def take_expected(buffer: ReceiveBuffer, header: bytes, most: int) -> tuple[bytes, bool] | None:
+    """Take the frame at the beginning of the buffer if it is whole and good, has the ``header`` of that frame, and an
+    information field of 1 to ``most`` octets, which is returned with the segmentation bit.
+
+    Else None, and nothing is taken: ``take_frame`` tells what is there. It reads the same frames at twice the cost.
+    """
+    octets = buffer.view()
+    # The closing flag of the frame before may lie there still, beside the opening one.
+    start = 2 if octets.startswith(b"\x7e\x7e") else 1
+    if not octets.startswith(header, start + 2) or octets[0] != FLAG:
+        return None
+    first = octets[start]
+    end = start + ((first & 0x07) << 8 | octets[start + 1])
+    behind = len(header) + 4
+    if first & 0xF0 != _TYPE_3 or octets[end : end + 1] != _FLAG_OCTET or not 0 < end - start - behind - 2 <= most:
+        return None
+    body = bytes(octets[start:end])
+    if crc16(body) != _GOOD or crc16(body[:behind]) != _GOOD:
+        return None
+    buffer.drop(end)
+    return body[behind:-2], bool(first & _SEGMENTED)
 
 
 def is_incomplete(buffer: ReceiveBuffer) -> bool:

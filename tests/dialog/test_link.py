@@ -410,6 +410,34 @@ def test_what_is_not_the_answer_is_passed_over(noise: bytes) -> None:
     assert run(ask(link), VirtualPort(script(noise + UA.encode(), noise + answer.encode()), TCP)) == b"answer"
 
 
+def test_silence_within_a_long_answer_is_polled_and_the_time_given_anew_for_what_had_come() -> None:
+    log: list[Frame] = []
+    parts = [
+        reply(FrameKind.I, receive=1, send=n % 8, info=b"\xe6\xe7\x00" if not n else b"part", more=True).encode()
+        for n in range(12)
+    ]
+    port = VirtualPort(script(UA.encode(), *parts[:5], b"", *parts[5:], log=log), TCP)
+    with pytest.raises(NoAnswer):
+        run(ask(client(HdlcSettings(response_timeout=2)), timeout=5.0), port)
+    # Silent for 2 s, polled, and on; then silent to the end: 5 s after the last part.
+    assert kinds(log)[:14] == ["SNRM", "I", *["RR"] * 12]
+    assert [frame.receive_number for frame in log[2:16]] == [1, 2, 3, 4, 5, 5, 6, 7, 0, 1, 2, 3, 4, 4]
+    assert port.now() == pytest.approx(7.0)
+
+
+def test_what_comes_instead_of_the_next_part_is_heeded() -> None:
+    parts = [
+        reply(FrameKind.I, receive=1, send=n, info=info, more=n < 5).encode()
+        for n, info in enumerate((b"\xe6\xe7\x00a", b"n", b"s", b"w", b"e", b"r"))
+    ]
+    push = Frame(b"\x21", b"\x03", 0x13, b"\xe6\xe7\x00\x0fpush").encode()
+    damaged = parts[3][:-4] + b"\x00" + parts[3][-3:]
+    answers = [parts[0], parts[1], push + parts[2], damaged, parts[2], parts[3], b"\xff" + parts[4], parts[5]]
+    link = client()
+    assert run(ask(link), VirtualPort(script(UA.encode(), *answers), TCP)) == b"answer"
+    assert list(link.pushes) == [b"\x0fpush"]
+
+
 def test_after_silence_the_meter_is_polled_and_not_sent_the_same_again() -> None:
     log: list[Frame] = []
     answer = reply(FrameKind.I, receive=1, info=ANSWER).encode()

@@ -18,6 +18,7 @@ from metersdk.frame.hdlc import (
     encode_reject,
     is_incomplete,
     resync,
+    take_expected,
     take_frame,
 )
 from metersdk.frame.hdlc_address import ALL_STATION, CALLING, Address
@@ -54,6 +55,34 @@ PARAMETERS = {
     "hdlc_ua_gx_64": (Parameters(128, 64), {}),
     "hdlc_ua_gx_rx64": (Parameters(64, 128), {}),
 }
+
+
+@given(
+    before=st.sampled_from([b"", b"\x7e", b"\x7e\x7e", b"\x00"]),
+    control=st.sampled_from([0x10, 0x30, 0x32, 0x13]),
+    information=st.binary(max_size=20),
+    segmented=st.booleans(),
+    flip=st.integers(0, 300),
+    cut=st.integers(0, 40),
+)
+def test_the_short_cut_takes_what_the_long_way_takes_or_nothing(
+    before: bytes, control: int, information: bytes, segmented: bool, flip: int, cut: int
+) -> None:
+    frame = Frame(CLIENT, SERVER, control, information, segmented)
+    octets = bytearray(before + frame.encode() + b"\x7e\xa0")
+    if flip < len(octets):
+        octets[flip] ^= 1 << flip % 8
+    octets = octets[: len(octets) - cut]
+    short, long = feed(bytes(octets)), feed(bytes(octets))
+    taken = take_expected(short, Frame(CLIENT, SERVER, 0x30).header, 16)
+    if taken is None:
+        assert bytes(short.view()) == octets
+    else:
+        assert take_frame(long) == Frame(CLIENT, SERVER, 0x30, *taken)
+        assert bytes(short.view()) == bytes(long.view())
+        assert 0 < len(taken[0]) <= 16
+    if flip >= len(octets) and not cut and before != b"\x00" and control == 0x30 and 0 < len(information) <= 16:
+        assert taken == (information, segmented) or before == b"\x7e\x7e"
 
 
 def feed(octets: bytes) -> ReceiveBuffer:
