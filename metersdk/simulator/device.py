@@ -13,6 +13,7 @@ from metersdk.apdu.axdr import Data, Tag
 from metersdk.apdu.cipher import Security
 from metersdk.apdu.keys import Keys
 from metersdk.apdu.results import ActionResult, DataAccessResult
+from metersdk.dialog.programming_meter import BlockProvider
 from metersdk.dialog.server_association import AccessRules
 from metersdk.errors import DataAccessError, DecodeError, LocalProtocolError
 from metersdk.model.column import CaptureObject
@@ -80,6 +81,8 @@ class MeterDevice:
         self.zone = Zone(image.clock.deviation, image.clock.daylight_saving)
         self.since = int(image.meter.since.timestamp())
         self.accepted_counters: dict[tuple[bytes, str], int] = {}
+        # Answers R5, R6 and P. in programming mode, before the registers of the readout do.
+        self.block_provider: BlockProvider | None = None
         self.associations: Mapping[int, AccessRules] = {
             client.client: self._rules(client) for client in image.association
         }

@@ -15,6 +15,7 @@ from metersdk.effects import Dialog, SetLine
 from metersdk.errors import MeterError, NoAnswer, PortError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.simulator.device import MeterDevice
+from metersdk.simulator.programming import programming_side
 
 Speech = Literal["optical", "hdlc", "wrapper", "datagram"]
 # A wrapper or HDLC client that went away without a word is not missed for ever.
@@ -63,7 +64,11 @@ def station(device: MeterDevice, settings: StationSettings) -> Dialog[None]:
 
 def optical_meter(device: MeterDevice, **more: Any) -> OpticalMeter:
     """The optical port as the image describes it, with fields of ``OpticalMeter`` replaced."""
-    base = OpticalMeter(identification=device.identification.rstrip(b"\r\n"), readout=device.readout)
+    base = OpticalMeter(
+        identification=device.identification.rstrip(b"\r\n"),
+        readout=device.readout,
+        programming=programming_side(device, device.image.programming),
+    )
     return replace(base, **{**device.image.optical.model_dump(), **more})
 
 
