@@ -29,6 +29,7 @@ _COMMANDS = {
     "set": "objects",
     "action": "objects",
     "vendors": "vendors",
+    "exposure": "exposure",
     "scan": "scan",
     "trace": "trace",
     "simulate": "simulate",
