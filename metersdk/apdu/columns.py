@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from metersdk.apdu.axdr import Data, Tag
@@ -38,6 +39,13 @@ _TAG_OF: Final = {
     Kind.F64: Tag.FLOAT64,
 }
 NOTHING: Final[Buffer] = memoryview(b"")
+
+
+@lru_cache(maxsize=256)
+def _only(tags: int) -> Tag | None:
+    """The one tag of a value in a set of tags; None where there are none or several."""
+    found = [tag for tag in Tag if tags & bit(tag) and not bit(tag) & (NO_VALUE | DELTAS)]
+    return found[0] if len(found) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +109,9 @@ class Values:
         value = self.item(row)
         if value is None or isinstance(value, Data):
             return value
-        tags = [tag for tag in Tag if self.tags & bit(tag) and not bit(tag) & (NO_VALUE | DELTAS)]
-        if len(tags) == 1 and self.kind is not Kind.CLOCK:
-            return Data(tags[0], value)
+        tag = _only(self.tags)
+        if tag is not None and self.kind is not Kind.CLOCK:
+            return Data(tag, value)
         return Data(_TAG_OF.get(self.kind, Tag.LONG64), value)
 
 

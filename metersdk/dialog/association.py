@@ -207,17 +207,19 @@ class Association:
         self._deadline = (yield Now()) + self.settings.timeout
         try:
             yield from self.link.send(wire, self._deadline)
+            answer = yield from self._receive()
         except LinkError:
+            # An association lives on one link (Green Book 9.3): there is nothing left to release.
             self.is_open = False
             raise
-        return (yield from self.receive())
+        self._refuse_counter(answer)
+        return answer
 
     def receive(self) -> Dialog[bytes]:
         """Wait for one more answer under the deadline of the last ``exchange``."""
         try:
             answer = yield from self._receive()
         except LinkError:
-            # An association lives on one link (Green Book 9.3): there is nothing left to release.
             self.is_open = False
             raise
         self._refuse_counter(answer)

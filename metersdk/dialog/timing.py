@@ -46,8 +46,10 @@ def within(dialog: Dialog[T], seconds: float | None) -> Dialog[T]:
     Raises:
         NoAnswer: the total time is up.
     """
-    if seconds is None:
-        return (yield from dialog)
+    return dialog if seconds is None else _within(dialog, seconds)
+
+
+def _within(dialog: Dialog[T], seconds: float) -> Dialog[T]:
     now: float = yield Now()
     deadline = now + seconds
     told = False
