@@ -65,6 +65,9 @@ class MeterError(Exception):
         state: state of the machine that saw it.
         retryable: True if the same call may succeed when repeated.
         hint: the next thing a technician should try.
+
+    ``findings`` are the causes that the line's own record gives, the likeliest first (``metersdk.dialog.causes``);
+    empty where the error is not of the line's making, or the line was not watched.
     """
 
     exit_code: ClassVar[int] = 1
@@ -91,6 +94,7 @@ class MeterError(Exception):
         self.state = state
         self.retryable = retryable
         self.hint = hint or self.default_hint
+        self.findings: tuple[Finding, ...] = ()
 
     def __str__(self) -> str:
         where = "".join(

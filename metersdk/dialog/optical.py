@@ -17,6 +17,9 @@ CHARACTER_BITS = 10
 _NAMED_ERRORS = 8
 # Octets that light alone may make during a silence; more of them are a message.
 _STRAY_OCTETS = 3
+# The tail of a bad block may be long; what goes on after so much of it is no block, but light or a pusher.
+_BUSY_SECONDS = 20.0
+_BUSY_OCTETS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +165,14 @@ class OpticalLine:
         """Let everything go by until the line is silent for ``silence`` seconds, but for a stray octet of light.
 
         Raises:
-            NoAnswer: the peer does not stop before ``deadline``.
+            NoAnswer: the peer does not stop before ``deadline``, or goes on for longer than a block.
         """
         self.position += len(self.buffer)
         self.buffer.clear()
         stray = 0
         now: float = yield Now()
         until = now + silence
+        patience = now + _BUSY_SECONDS + _BUSY_OCTETS * self.character()
         while True:
             data: bytes = yield Receive(max(0.0, until - now))
             now = yield Now()
@@ -178,7 +182,7 @@ class OpticalLine:
                 stray, until = 0, now + silence
             elif not data or now >= until:
                 return
-            if until > deadline:
+            if until > deadline or now > patience:
                 raise NoAnswer(
                     "the line does not become silent", layer="line", hint="shade the probe; something else sends here"
                 )

@@ -5,6 +5,8 @@ One buffer serves all protocols of one line: what IEC 62056-21 mode E leaves beh
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from metersdk.errors import LimitExceeded
 
 # The longest unit that must lie here whole before it can be proved is a 62056-21 data block (the BCC comes last). A
@@ -12,17 +14,31 @@ from metersdk.errors import LimitExceeded
 DEFAULT_LIMIT = 1 << 20
 
 
+@dataclass(slots=True)
+class FrameCounts:
+    """Frames and messages of one line: good, bad, repeated on either side, and the octets this cost."""
+
+    good: int = 0
+    bad: int = 0
+    repeats: int = 0
+    wasted: int = 0
+
+
 class ReceiveBuffer:
     """A bounded first-in first-out store of octets.
 
     Args:
         limit: octets it holds at most; ``feed`` raises ``LimitExceeded`` beyond it.
+
+    Attributes:
+        counts: what became of the octets, kept by the protocols that take them.
     """
 
-    __slots__ = ("_octets", "limit")
+    __slots__ = ("_octets", "counts", "limit")
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self._octets = bytearray()
+        self.counts = FrameCounts()
         self.limit = limit
 
     def __len__(self) -> int:

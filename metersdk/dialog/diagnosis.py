@@ -1,0 +1,140 @@
+"""The troubleshooting matrix: from what was sent and heard on a line to what is wrong with it.
+
+``diagnose`` is a pure function of ``Evidence``. Each rule looks for one group of causes and gives ``Finding``s with a
+stable code, what was seen, and what a technician does next. The first finding is the likeliest cause. A session in
+order gives none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from metersdk.dialog.causes import Cause, finding
+from metersdk.dialog.diagnosis_blocks import damaged_blocks, fading, flipped_bits, hdlc_frames, two_readers
+from metersdk.dialog.diagnosis_light import light
+from metersdk.dialog.diagnosis_speed import switch_of_speed, wrong_speed
+from metersdk.dialog.evidence import Evidence
+from metersdk.dialog.facts import Answer, Facts, Kind
+from metersdk.dialog.signatures import Sign, protocol_of, sign_of
+from metersdk.errors import Finding, PortBusy, PortClosed
+from metersdk.frame.recognise import Speech, recognise
+
+Rule = Callable[[Facts], Iterator[Finding]]
+
+
+def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
+    """What the line suffers from, the likeliest cause first, each cause once; nothing where all is well."""
+    port = _port(evidence)
+    if port is not None:
+        return (port,)
+    facts = Facts(evidence)
+    found: dict[str, Finding] = {}
+    for rule, final in _RULES:
+        for each in rule(facts):
+            found.setdefault(each.code, each)
+        if found and final:
+            break
+    return tuple(found.values())
+
+
+def _port(evidence: Evidence) -> Finding | None:
+    error = evidence.error
+    if isinstance(error, PortBusy):
+        return finding(Cause.PORT_BUSY, error.message)
+    if isinstance(error, PortClosed):
+        return finding(Cause.TWO_READERS if error.state == "shared" else Cause.UNPLUGGED, error.message)
+    return None
+
+
+def _pushers(facts: Facts) -> Iterator[Finding]:
+    """A meter that speaks by itself, or another protocol than the one that was asked for."""
+    if facts.spoke_hdlc or facts.blocks or facts.identified:
+        return
+    for answer in facts.answers:
+        for baud, octets in answer.by_speed:
+            sign = protocol_of(octets)
+            at = f"at {baud} Bd"
+            if sign is Sign.SML:
+                yield finding(Cause.SML, f"an SML transport message {at}")
+            elif sign is Sign.C1218:
+                yield finding(Cause.C1218, f"a packet of ANSI C12.18 {at}")
+            elif sign is Sign.HDLC and answer.kind is not Kind.HDLC:
+                yield finding(Cause.HDLC, f"HDLC frames {at}, without a sign-on")
+            elif answer.kind not in (Kind.REQUEST, Kind.SELECT) and recognise(octets) is Speech.TELEGRAM:
+                yield finding(Cause.MODE_D, f"a data message that nobody asked for {at}")
+
+
+def _wrong_format(facts: Facts) -> Iterator[Finding]:
+    """Formats are told from eight octets on: parity and bit 7 (``signatures.format_of``)."""
+    if facts.evidence.parity != "software" or facts.spoke_hdlc:
+        return
+    signs = [sign for answer in facts.text_answers for sign in _text_signs(answer)]
+    for sign in (Sign.TEXT_7O1, Sign.TEXT_8N1, Sign.TEXT_7N2, Sign.TEXT_7N1):
+        # Once may be chance, unless everything looks like that.
+        if signs.count(sign) and signs.count(sign) * 2 > len(signs):
+            counters = facts.evidence.counters
+            if sign is Sign.TEXT_8N1 and counters is not None and counters.framing:
+                text = f"8 bits without parity, and {counters.framing} framing errors: the tenth bit is a parity bit"
+                yield finding(Cause.FORMAT_8E1, text)
+                return
+            yield finding(_FORMATS[sign], f"the octets have the statistics of {sign}, not of 7E1")
+            return
+
+
+_FORMATS = {
+    Sign.TEXT_7O1: Cause.FORMAT_7O1,
+    Sign.TEXT_8N1: Cause.FORMAT_8N1,
+    Sign.TEXT_7N2: Cause.FORMAT_7N2,
+    Sign.TEXT_7N1: Cause.FORMAT_7N1,
+}
+
+
+def _text_signs(answer: Answer) -> Iterator[Sign]:
+    for _, octets in answer.by_speed:
+        stripped = octets.strip(b"\0")
+        if len(stripped) >= 8:
+            yield sign_of(stripped)
+
+
+def _silence(facts: Facts) -> Iterator[Finding]:
+    """Nothing came, or nothing but what was sent; or the meter had to be woken."""
+    requests = facts.of(Kind.REQUEST)
+    if not requests:
+        if facts.of(Kind.HDLC) and not any(answer.pieces for answer in facts.answers):
+            yield _silent(facts)
+        return
+    if facts.identified:
+        first = facts.answers.index(facts.identified[0])
+        woken = any(answer.kind is Kind.WAKE_UP for answer in facts.answers[:first])
+        before = [answer for answer in facts.answers[:first] if answer.kind is Kind.REQUEST]
+        if woken and before and not any(answer.pieces for answer in before):
+            yield finding(Cause.ASLEEP, f"silent to {len(before)} requests, answered after the wake-up call")
+        return
+    if not any(answer.pieces for answer in facts.answers):
+        yield _silent(facts)
+
+
+def _silent(facts: Facts) -> Finding:
+    counters = facts.evidence.counters
+    if counters is not None and counters.breaks:
+        return finding(Cause.LIGHT_CONSTANT, f"nothing but {counters.breaks} breaks: light holds the receiver low")
+    asked = sum(answer.kind in (Kind.REQUEST, Kind.HDLC) for answer in facts.answers)
+    if facts.echoes * 2 >= len(facts.answers):
+        return finding(Cause.ECHO_ONLY, f"{facts.echoes} of {asked} requests came back, and nothing else")
+    return finding(Cause.SILENT, f"not one octet after {asked} requests")
+
+
+# Each rule, and whether the search ends with what it found: what comes after would be its consequence.
+_RULES: tuple[tuple[Rule, bool], ...] = (
+    (_silence, True),
+    (light, True),
+    (_pushers, True),
+    (_wrong_format, True),
+    (fading, True),
+    (flipped_bits, True),
+    (switch_of_speed, True),
+    (wrong_speed, True),
+    (two_readers, True),
+    (damaged_blocks, False),
+    (hdlc_frames, False),
+)

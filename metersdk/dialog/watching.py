@@ -1,0 +1,124 @@
+"""Watching a line: an observer between a dialog and its driver, who takes down what goes over and judges what failed.
+
+``LineWatch.over(dialog)`` is the dialog itself, effect for effect, and asks for the time where it has none. An error
+that the line may have caused leaves it with the findings of ``diagnosis``, and with the hint of the first of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from metersdk.dialog.diagnosis import diagnose
+from metersdk.dialog.evidence import Evidence, LineCounters, Record
+from metersdk.dialog.reporting import report_of
+from metersdk.effects import Answer, Dialog, Effect, Emit, Now, Receive, Send, SetLine
+from metersdk.errors import Finding, MeterError, NoAnswer, PortError, RemoteProtocolError
+from metersdk.frame.buffer import FrameCounts
+from metersdk.model.line_report import LineReport
+
+T = TypeVar("T")
+
+# What the line may have caused; refusals and wrong keys have other causes.
+_OF_THE_LINE = (PortError, NoAnswer, RemoteProtocolError)
+
+
+class LineWatch:
+    """Watches one port for as long as it is open.
+
+    Args:
+        timed: there is a line with a speed, whose octets and pauses tell something; False only counts.
+        counters: asks the driver for its counters; None where it has none.
+        parity: see ``Evidence``.
+    """
+
+    def __init__(
+        self,
+        *,
+        timed: bool = True,
+        counters: Callable[[], LineCounters | None] | None = None,
+        parity: str = "software",
+    ) -> None:
+        self.record = Record()
+        self.counts: list[FrameCounts] = []
+        self.tolerated: dict[str, int] = {}
+        self._timed = timed
+        self._counters = counters
+        self._parity = parity
+        self._now = 0.0
+
+    def evidence(self, error: MeterError | None = None) -> Evidence:
+        """All that is known by now."""
+        counters = self._counters() if self._counters is not None else None
+        return Evidence(self.record.turns, error, counters, self._parity)
+
+    def findings(self, error: MeterError | None = None) -> tuple[Finding, ...]:
+        """What the line suffers from, the likeliest cause first; nothing for a line in order."""
+        return diagnose(self.evidence(error)) if self._timed or error is not None else ()
+
+    def report(self) -> LineReport:
+        """Figures and findings of the line so far."""
+        return report_of(self.record, self.counts, self.tolerated, self.findings())
+
+    def over(self, dialog: Dialog[T]) -> Dialog[T]:
+        """``dialog``, watched."""
+        try:
+            return (yield from self._watched(dialog))
+        except _OF_THE_LINE as error:
+            if not error.findings:
+                error.findings = self.findings(error)
+                if error.findings:
+                    error.hint = error.findings[0].hint
+            raise
+
+    def _watched(self, dialog: Dialog[T]) -> Dialog[T]:
+        record = self.record
+        try:
+            effect: Effect = next(dialog)
+            while True:
+                kind = type(effect)
+                answer: Answer = None
+                try:
+                    if kind is Receive:
+                        answer = yield effect
+                        if answer:
+                            if self._timed:
+                                self._now = yield Now()
+                            record.heard(answer, self._now)
+                    elif kind is Send:
+                        if self._timed:
+                            begun: float = yield Now()
+                            yield effect
+                            self._now = yield Now()
+                            record.sent(effect.data, begun, self._now)  # type: ignore[union-attr]
+                        else:
+                            yield effect
+                            record.sent(effect.data, 0.0, 0.0)  # type: ignore[union-attr]
+                    elif kind is Now:
+                        answer = self._now = yield effect
+                        record.waited(answer)
+                    elif kind is SetLine:
+                        yield effect
+                        if self._timed:
+                            self._now = yield Now()
+                        record.speed(effect.baud, self._now)  # type: ignore[union-attr]
+                    elif kind is Emit:
+                        event = effect.event  # type: ignore[union-attr]
+                        if type(event) is FrameCounts:
+                            self.counts.append(event)
+                        else:
+                            if type(event) is Finding:
+                                self.tolerated[event.code] = self.tolerated.get(event.code, 0) + 1
+                            yield effect
+                    else:
+                        yield effect
+                except GeneratorExit:
+                    dialog.close()
+                    raise
+                except BaseException as error:
+                    effect = dialog.throw(error)
+                else:
+                    effect = dialog.send(answer)
+        except StopIteration as end:
+            value: T = end.value
+            return value
