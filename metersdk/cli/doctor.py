@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import click
@@ -16,13 +16,13 @@ from metersdk.port.host import linux_checks, mending
 from metersdk.port.host.check import Check, Verdict
 from metersdk.port.host.examination import BUSY, CANNOT_OPEN, examine, survey
 from metersdk.port.host.line_checks import Trial
-from metersdk.port.host.ports import await_return, by_id_of
+from metersdk.port.host.ports import await_return, by_id_of, is_there
 from metersdk.port.host.system import System
 from metersdk.port.target import parse_address
 
 FINDING = 1
-_STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILURE: "bold red", Verdict.NOT_APPLICABLE: "dim"}
-_WORDS = {Verdict.OK: "ok", Verdict.WARNING: "warning", Verdict.FAILURE: "FAILURE", Verdict.NOT_APPLICABLE: "-"}
+_STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILURE: "bold red"}
+_WORDS = {Verdict.OK: "ok", Verdict.WARNING: "warning", Verdict.FAILURE: "FAILURE"}
 
 
 @dataclass(slots=True)
@@ -36,6 +36,15 @@ class Patient:
     def findings(self) -> list[Check]:
         """What is not as it should be."""
         return [check for check in self.checks if check.is_finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What ``--fix`` could do, what it did, and what an administrator has to run then."""
+
+    planned: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
+    install: str = ""
 
 
 @click.command()
@@ -65,7 +74,10 @@ def doctor(
     """
     system = System()
     if device is None:
-        patients = [Patient("", [*_without_port(system)]), *(Patient(port.device, is_) for port, is_ in survey(system))]
+        patients = [
+            Patient("", _without_port(system)),
+            *(Patient(port.device, found) for port, found in survey(system)),
+        ]
         for patient in patients:
             _tell(out, patient)
     else:
@@ -73,8 +85,8 @@ def doctor(
         if paper and not yes:
             click.prompt("Lay the probe on white paper, and press Enter", default="", show_default=False, err=True)
         patients = [_examined(out, system, name, Trial(idle, not no_send, paper), wait)]
-    fixed = _mend(out, system, patients, yes, rules) if fix else []
-    _finish(out, device, patients, fixed)
+    mended = _mend(out, system, patients, yes, rules) if fix else Mended()
+    _finish(out, device, patients, mended)
     return _exit_code(patients, device is not None)
 
 
@@ -86,9 +98,10 @@ def _local(device: str) -> str:
     return address.path
 
 
-def _without_port(system: System) -> Iterator[Check]:
+def _without_port(system: System) -> list[Check]:
     """What is plugged in and has no port."""
-    return linux_checks.absent(system) if system.platform.startswith("linux") else iter(())
+    found = linux_checks.absent(system) if system.platform.startswith("linux") else ()
+    return [check for check in found if check.is_finding]
 
 
 def _examined(out: Output, system: System, device: str, trial: Trial, wait: float | None) -> Patient:
@@ -104,7 +117,7 @@ def _examined(out: Output, system: System, device: str, trial: Trial, wait: floa
 
 
 def _await(out: Output, system: System, device: str, wait: float) -> None:
-    if not system.exists(device):
+    if not is_there(device, system):
         out.say(f"waiting {wait:g} s for {device} to be plugged in", "dim")
     await_return(device, wait, system)
 
@@ -127,45 +140,53 @@ def _tell(out: Output, patient: Patient) -> None:
         for check in patient.checks:
             out.record("check", device=patient.device, **asdict(check))
     elif out.is_text and patient.checks:
-        _show(out, patient)
+        _show(out, patient, brief=not out.verbose)
 
 
 # for people ---------------------------------------------------------------------------------------------------------
 
 
-def _show(out: Output, patient: Patient) -> None:
-    """Findings and what is well; what could not be told in one line."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    told = [check for check in patient.checks if check.verdict is not Verdict.NOT_APPLICABLE]
-    for check in told:
-        style = _STYLES[check.verdict]
-        table.add_row(Text(_WORDS[check.verdict], style=style), Text(check.name, style="cyan"), Text(check.text))
+def _show(out: Output, patient: Patient, brief: bool = False) -> None:
+    """Findings and what is well, what could not be told, what mends the findings. ``brief``: one of many ports."""
     if patient.device:
         out.show(Text(patient.device, style="bold"))
-    out.show(table)
-    untold = [check for check in patient.checks if check.verdict is Verdict.NOT_APPLICABLE]
-    if untold:
-        out.show(_untold(untold))
+    well = [check.name for check in patient.checks if check.verdict is Verdict.OK]
+    rows = _table(3)
+    for check in patient.checks:
+        if check.is_finding or (check.verdict is Verdict.OK and not brief):
+            verdict = Text(_WORDS[check.verdict], style=_STYLES[check.verdict])
+            rows.add_row(verdict, Text(check.name, style="cyan"), Text(check.text))
+    if rows.row_count:
+        out.show(rows)
+    rows = _table(2)
+    if brief and well:
+        rows.add_row(Text("ok", style="green"), Text(", ".join(well)))
+    for reason, names in {} if brief else _untold(patient).items():
+        rows.add_row(Text("not told", style="dim"), Text(f"{', '.join(names)}: {reason}", style="dim"))
+    if rows.row_count:
+        out.show(rows)
     if patient.findings:
         out.show(Text(""))
         _show_mends(out, patient.findings)
     out.show(Text(""))
 
 
-def _untold(checks: Sequence[Check]) -> Table:
+def _table(columns: int) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, min_width=len("not told"))
+    for _ in range(columns - 2):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _untold(patient: Patient) -> dict[str, list[str]]:
     """What could not be told, by reason."""
     reasons: dict[str, list[str]] = {}
-    for check in checks:
-        reasons.setdefault(check.text, []).append(check.name)
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for reason, names in reasons.items():
-        table.add_row(Text("not told", style="dim"), Text(f"{', '.join(names)}: {reason}", style="dim"))
-    return table
+    for check in patient.checks:
+        if check.verdict is Verdict.NOT_APPLICABLE:
+            reasons.setdefault(check.text, []).append(check.name)
+    return reasons
 
 
 def _show_mends(out: Output, findings: Sequence[Check]) -> None:
@@ -182,45 +203,46 @@ def _show_mends(out: Output, findings: Sequence[Check]) -> None:
 # mending ------------------------------------------------------------------------------------------------------------
 
 
-def _mend(out: Output, system: System, patients: Sequence[Patient], yes: bool, rules: str) -> list[str]:
-    """What was done, in words."""
+def _mend(out: Output, system: System, patients: Sequence[Patient], yes: bool, rules: str) -> Mended:
+    """Show what can be done, and do it once that is confirmed."""
     plan = mending.plan(system, [(patient.device, check) for patient in patients for check in patient.checks], rules)
-    if not plan.steps:
+    planned = tuple(step.text for step in plan.steps)
+    if not planned:
         out.say("nothing here that --fix could do", "dim")
-        return []
-    for step in plan.steps:
-        out.say(f"would {step.text}")
-    if not yes and (not out.is_text or not click.confirm("Do that?", err=True)):
-        out.say("nothing was changed" + ("" if out.is_text else "; --yes changes it"))
-        return []
-    done = []
-    for step in plan.steps:
-        said = mending.carry_out(system, step)
-        out.say(said)
-        done.append(said)
-    if plan.command:
-        out.say("to put the rules to work, then plug the probe in again:")
-        if out.is_text:
+    for text in planned if out.is_text else ():
+        out.say(f"would {text}")
+    if not planned or not (yes or (out.is_text and click.confirm("Do that?", err=True))):
+        return Mended(planned)
+    done = tuple(mending.carry_out(system, step) for step in plan.steps)
+    if out.is_text:
+        for said in done:
+            out.say(said)
+        if plan.command:
+            out.say("to put the rules to work, then plug the probe in again:")
             out.notes.print(Text(f"    {plan.command}", style="green"), soft_wrap=True)
-        done.append(plan.command)
-    return done
+    return Mended(planned, done, plan.command)
 
 
 # the end ------------------------------------------------------------------------------------------------------------
 
 
-def _finish(out: Output, device: str | None, patients: Sequence[Patient], fixed: Sequence[str]) -> None:
+def _finish(out: Output, device: str | None, patients: Sequence[Patient], mended: Mended) -> None:
     checks = [check for patient in patients for check in patient.checks]
     counted = {verdict.value: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
     if out.mode == "json":
         rows = [{"device": patient.device, **asdict(check)} for patient in patients for check in patient.checks]
-        out.document(device=device, checks=rows, counted=counted, fixed=list(fixed))
+        out.document(device=device, checks=rows, counted=counted, **asdict(mended))
     elif out.mode == "jsonl":
-        out.record("end", device=device, counted=counted, fixed=list(fixed))
+        out.record("end", device=device, counted=counted, **asdict(mended))
     else:
         found = counted[Verdict.WARNING] + counted[Verdict.FAILURE]
+        if not checks:
+            out.say("no serial port; if a probe is plugged in, look at its cable, and at `dmesg`", "yellow")
+            return
         said = f"{found} of {len(checks)} checks want attention" if found else "nothing wrong was found"
         out.say(said, "yellow" if found else "green")
+        if any(check.mend and check.mend.rule for check in checks if check.is_finding) and not mended.planned:
+            out.say("--fix writes the udev rules to a file, and does what needs no administrator", "dim")
 
 
 def _exit_code(patients: Sequence[Patient], named: bool) -> int:
@@ -230,4 +252,5 @@ def _exit_code(patients: Sequence[Patient], named: bool) -> int:
         return PortError.exit_code
     if named and failed.intersection(BUSY):
         return PortBusy.exit_code
-    return FINDING if any(patient.findings for patient in patients) else 0
+    nothing = not any(patient.checks for patient in patients)
+    return FINDING if nothing or any(patient.findings for patient in patients) else 0

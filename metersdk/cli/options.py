@@ -18,6 +18,7 @@ from metersdk.dialog.timing import Timing
 from metersdk.errors import LocalProtocolError, ServiceError
 from metersdk.meter import Meter, connect
 from metersdk.model.obis import Obis
+from metersdk.port.host.ports import await_return, is_there
 from metersdk.port.target import parse_address
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,6 +55,7 @@ class Connection:
     timeout: float | None
     total: float | None
     trace: str | None
+    wait_for_port: float | None
     out: Output
 
     @property
@@ -68,7 +70,7 @@ class Connection:
         Raises:
             MeterError: whatever ``connect`` raises, or a password or key that is not to be had.
         """
-        parse_address(self.target)
+        self._wait()
         secret = password(self.password_from) if self.password_from is not None else None
         keys = self._keys()
         with self.out.progress():
@@ -90,6 +92,15 @@ class Connection:
                 yield meter
         if self.trace is not None:
             self.out.say(f"recorded: {self.trace} (look at it with: {program()} trace {self.trace})", "dim")
+
+    def _wait(self) -> None:
+        """Until a probe that is not plugged in is, if that was asked for."""
+        address = parse_address(self.target)
+        if self.wait_for_port is None or address.scheme not in ("serial", "pty"):
+            return
+        if not is_there(address.path):
+            self.out.say(f"waiting {self.wait_for_port:g} s for {address.path} to be plugged in", "dim")
+            await_return(address.path, self.wait_for_port)
 
     def _client(self, known: bool) -> int:
         """The public client, or the management client where there is something to authenticate with."""
@@ -143,6 +154,7 @@ _CONNECTION: tuple[Callable[[F], F], ...] = (
     click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for one answer. [5]"),
     click.option("--total", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for each step in all."),
     click.option("--trace", metavar="FILE", help="Record the session; passwords are masked."),
+    click.option("--wait-for-port", type=click.FloatRange(0), metavar="S", help="Seconds until a probe is plugged in."),
 )
 _FIELDS = tuple(Connection.__dataclass_fields__)
 

@@ -12,6 +12,9 @@ from metersdk.port.host.chips import chip_of
 from metersdk.port.host.port_info import PortInfo
 from metersdk.port.host.ports import list_ports
 
+# Columns of a screen that has room for the names of chips.
+_WIDE = 110
+
 
 @click.command()
 @speaks
@@ -36,20 +39,16 @@ def fields(port: PortInfo) -> dict[str, object]:
 
 def show(out: Output, found: list[PortInfo]) -> None:
     """A row for each port, and below it the name that stays: it is long."""
-    rows = [
-        (
-            port.device,
-            port.driver or "-",
-            port.usb_id or "-",
-            chip_of(port.vid, port.pid) or port.product or "-",
-            port.serial_number or "-",
-            "-" if port.latency_ms is None else f"{port.latency_ms} ms",
-            ", ".join(map(str, port.holders)) or "-",
-        )
-        for port in found
-    ]
-    heads = ("Device", "Driver", "USB", "Chip", "Serial number", "Latency", "Open in")
-    out.show(grid(out.data, heads, rows, right=(5,)))
+    wide = out.data.width >= _WIDE
+    rows = []
+    for port in found:
+        chip = (chip_of(port.vid, port.pid) or port.product or "-",) if wide else ()
+        latency = "-" if port.latency_ms is None else f"{port.latency_ms} ms"
+        held = ", ".join(map(str, port.holders)) or "-"
+        who = (port.device, port.driver or "-", port.usb_id or "-", *chip, port.serial_number or "-")
+        rows.append((*who, latency, held))
+    heads = ("Device", "Driver", "USB", *(("Chip",) if wide else ()), "Serial", "Latency", "Open in")
+    out.show(grid(out.data, heads, rows, right=(len(heads) - 2,)))
     stable = [(port.device, port.by_id) for port in found if port.by_id and port.by_id != port.device]
     if stable:
         out.show(grid(out.data, ("Device", "Name that stays"), stable))

@@ -12,7 +12,8 @@ import tty
 from contextlib import suppress
 
 from metersdk.errors import PortClosed
-from metersdk.port.serial_port import READ_SIZE, real_baud
+from metersdk.port.host.speed import real_baud
+from metersdk.port.serial_port import READ_SIZE
 
 # Local flag EXTPROC: with it, packet mode tells of every tcsetattr of the client. `termios` knows it from 3.13 on.
 _EXTPROC = 0o200000

@@ -12,12 +12,13 @@ import select
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import serial
 
 from metersdk.errors import MeterError, PortBusy, PortClosed, PortDenied, PortError, PortNotFound
+from metersdk.port.host.ports import by_id_of, holders_of
+from metersdk.port.host.speed import real_baud
 from metersdk.port.target import Address
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ READ_SIZE = 65536
 _SLICE = 0.05
 
 _GONE = (errno.EIO, errno.ENODEV, errno.ENXIO, errno.EBADF)
-# Linux: struct termios2 carries the true speed, also where no B constant exists for it.
-_TCGETS2 = 0x802C542A
-_TERMIOS2_SIZE = 44
 
 
 def open_serial(address: Address) -> SerialPort | PyserialPort:
@@ -128,16 +126,6 @@ def set_speed(device: serial.Serial, name: str, baud: int) -> None:
         )
 
 
-def real_baud(fd: int) -> int | None:
-    """The speed the driver says it has set; None where it cannot be asked."""
-    if sys.platform == "linux":
-        answer = fcntl.ioctl(fd, _TCGETS2, bytes(_TERMIOS2_SIZE))
-        return int.from_bytes(answer[40:44], sys.byteorder)
-    speed = termios.tcgetattr(fd)[5]
-    # BSD and macOS: the constants are the speeds themselves.
-    return speed if speed >= 50 else None
-
-
 def _describe(device: serial.Serial | Rfc2217Serial, address: Address) -> None:
     device.baudrate = address.baud or START_BAUD
     device.bytesize = int(address.format[0])
@@ -154,37 +142,24 @@ def _open_error(path: str, error: Exception) -> MeterError:
         return PortNotFound(f"{path}: no such device", layer="port")
     if code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "PermissionError" in text:
         # Windows opens exclusively always, and says access denied to the second one.
-        holder = holder_of(path)
-        return PortBusy(f"{path} is in use" + (f" by {holder}" if holder else ""), layer="port", retryable=True)
+        who = " and ".join(map(str, holders_of(path)))
+        return PortBusy(f"{path} is in use" + (f" by {who}" if who else ""), layer="port", retryable=True)
     if code in (errno.EACCES, errno.EPERM):
-        return PortDenied(f"{path}: no permission to open it", layer="port")
+        hint = f"metersdk doctor {path} tells which group to join, or what rule lets it in"
+        return PortDenied(f"{path}: no permission to open it", layer="port", hint=hint)
     if code in (errno.EISDIR, errno.ENOTTY, errno.EINVAL) or "(25," in text:
-        hint = "list the ports: python -m serial.tools.list_ports"
+        hint = "list the ports: metersdk ports"
         return PortError(f"{path} is no serial device", layer="port", hint=hint)
     return PortError(f"{path}: {text}", layer="port")
 
 
-def holder_of(path: str) -> str:
-    """Who has a device open, as far as this user may see: ``"pid 812 (ModemManager)"``; empty if nobody is seen."""
-    device = os.path.realpath(path)
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if any(os.path.realpath(link) == device for link in (process / "fd").iterdir()):
-                command = (process / "comm").read_text(errors="replace").strip()
-                return f"pid {process.name} ({command})"
-        except OSError:
-            continue
-    return ""
-
-
-def lost(name: str, error: Exception | None = None) -> MeterError:
-    """The error for a device that was open and fails now."""
+def lost(name: str, error: Exception | None = None, by_id: str = "") -> MeterError:
+    """The error for a device that was open and fails now; ``by_id`` is the name under which it will be back."""
     code = getattr(error, "errno", None)
     text = str(error or "")
     if error is None or code in _GONE or "returned no data" in text or "[Errno 5]" in text or "(5," in text:
-        return PortClosed(
-            f"{name}: the device is gone", layer="port", retryable=True, hint="check the plug of the probe"
-        )
+        hint = "check the plug of the probe" + (f"; plugged in again it is {by_id}" if by_id else "")
+        return PortClosed(f"{name}: the device is gone", layer="port", retryable=True, hint=hint)
     if "connection failed" in text or "not open" in text:
         return PortClosed(f"{name}: {text}", layer="port", retryable=True)
     return PortError(f"{name}: {text}", layer="port")
@@ -204,6 +179,8 @@ class SerialPort:
         self._address = address
         self._baud = int(device.baudrate)
         self._fd: int = device.fileno()
+        # Asked now: the name goes with the device.
+        self._by_id = by_id_of(address.path)
 
     def send(self, data: bytes) -> None:
         """Write, and return when the last stop bit has left: as the driver says, but not before it can have."""
@@ -222,7 +199,7 @@ class SerialPort:
             if self._address.drain != "compute":
                 termios.tcdrain(self._fd)
         except (OSError, termios.error) as error:
-            raise lost(self.name, _as_oserror(error)) from error
+            raise lost(self.name, _as_oserror(error), self._by_id) from error
         if self._address.drain != "trust":
             # A PTY drains at once, and chips without a tx_empty while their FIFO is full.
             self.sleep(started + needed - time.monotonic())
@@ -237,9 +214,9 @@ class SerialPort:
         except BlockingIOError:
             return b""
         except OSError as error:
-            raise lost(self.name, error) from error
+            raise lost(self.name, error, self._by_id) from error
         if not data:
-            raise lost(self.name)
+            raise lost(self.name, by_id=self._by_id)
         return data
 
     def set_line(self, baud: int) -> None:
@@ -250,7 +227,7 @@ class SerialPort:
         try:
             termios.tcdrain(self._fd)
         except termios.error as error:
-            raise lost(self.name, _as_oserror(error)) from error
+            raise lost(self.name, _as_oserror(error), self._by_id) from error
         set_speed(self._device, self.name, baud)
         self._baud = baud
 

@@ -18,6 +18,7 @@ import serial
 from metersdk.errors import PortClosed, PortError
 from metersdk.port import blocking
 from metersdk.port.drive import AsyncPort, Port
+from metersdk.port.host.ports import by_id_of
 from metersdk.port.serial_port import (
     POSIX,
     READ_SIZE,
@@ -134,6 +135,8 @@ class AsyncSerialPort:
         self._address = address
         self._baud = int(device.baudrate)
         self._fd: int = device.fileno()
+        # Asked now: the name goes with the device.
+        self._by_id = by_id_of(address.path)
 
     async def send(self, data: bytes) -> None:
         """Write, and return when the last stop bit has left; the loop goes on meanwhile."""
@@ -157,7 +160,7 @@ class AsyncSerialPort:
                     raise PortError(f"{self.name}: the port does not get rid of its octets", layer="port")
                 await asyncio.sleep(_DRAIN_STEP)
         except OSError as error:
-            raise lost(self.name, error) from error
+            raise lost(self.name, error, self._by_id) from error
 
     async def receive(self, timeout: float) -> bytes:
         """What the driver has."""
@@ -169,9 +172,9 @@ class AsyncSerialPort:
         except BlockingIOError:
             return b""
         except OSError as error:
-            raise lost(self.name, error) from error
+            raise lost(self.name, error, self._by_id) from error
         if not data:
-            raise lost(self.name)
+            raise lost(self.name, by_id=self._by_id)
         return data
 
     async def set_line(self, baud: int) -> None:

@@ -23,6 +23,7 @@ from metersdk.errors import PortBusy, PortClosed, PortError, PortNotFound
 from metersdk.port import serial_port, streams
 from metersdk.port.address import aopen_port, open_port, parse_address
 from metersdk.port.drive import arun, run
+from metersdk.port.host.speed import real_baud
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="pseudo terminals are POSIX"),
@@ -173,7 +174,7 @@ def test_the_real_speed_is_read_back(terminal: Terminal) -> None:
     for baud in (300, 9600, 1234):
         port.set_line(baud)
         descriptor = os.open(terminal.path, os.O_RDWR | os.O_NOCTTY)
-        assert serial_port.real_baud(descriptor) == baud
+        assert real_baud(descriptor) == baud
         os.close(descriptor)
     port.close()
 
@@ -215,6 +216,33 @@ def test_unplugged_while_reading_and_writing(terminal: Terminal) -> None:
     with pytest.raises(PortClosed):
         port.set_line(9600)
     port.close()
+
+
+STABLE = "/dev/serial/by-id/usb-FTDI_A1-if00-port0"
+
+
+def test_the_name_under_which_a_probe_will_be_back(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serial_port, "by_id_of", lambda device: STABLE)
+    port = open_port(terminal.path)
+    terminal.unplug()
+    with pytest.raises(PortClosed) as gone:
+        port.receive(10)
+    assert gone.value.hint.endswith(f"plugged in again it is {STABLE}")
+    port.close()
+
+
+def test_the_same_name_with_asyncio(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "by_id_of", lambda device: STABLE)
+
+    async def main() -> None:
+        port = await aopen_port(terminal.path)
+        terminal.unplug()
+        with pytest.raises(PortClosed) as gone:
+            await port.receive(60)
+        assert gone.value.hint.endswith(f"plugged in again it is {STABLE}")
+        await port.close()
+
+    asyncio.run(main())
 
 
 def test_unplugged_while_waiting_with_asyncio(terminal: Terminal) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from metersdk.port.host import line_checks
 from metersdk.port.host.check import Check, Verdict
 from metersdk.port.host.line_checks import Trial
 from metersdk.port.host.port_info import PortInfo
-from metersdk.port.host.ports import by_id_of, list_ports
+from metersdk.port.host.ports import by_id_of, holders_of, list_ports
 from metersdk.port.host.system import System
 
 # Failures that mean that the port cannot be had at all, and that somebody else has it.
@@ -89,10 +88,9 @@ def port_of(system: System, given: str, known: Iterable[PortInfo]) -> PortInfo:
     for port in known:
         if port.device == device:
             return port
+    held = holders_of(device, system)
     if system.platform == "darwin":
-        from metersdk.port.host import macos
-
-        return replace(PortInfo(device), holders=macos.holders(system, [device]).get(device, ()))
+        return PortInfo(device, holders=held)
     from metersdk.port.host import linux
 
-    return linux.describe(system, device, by_id_of(device, system), linux.holders(system, [device])[device])
+    return linux.describe(system, device, by_id_of(device, system), held)

@@ -75,13 +75,20 @@ def holders(system: System, devices: Iterable[str]) -> dict[str, tuple[Holder, .
     """Which processes have these devices open: those of this user, and for root all."""
     found: dict[str, list[Holder]] = {device: [] for device in devices}
     for pid in processes(system):
-        if pid == system.pid:
-            continue
-        folder = f"/proc/{pid}/fd"
-        opened = {system.link(f"{folder}/{descriptor}") for descriptor in system.names(folder) or ()}
-        for device in found.keys() & opened:
+        for device in found.keys() & opened_by(system, pid):
             found[device].append(Holder(pid, command_of(system, pid)))
     return {device: tuple(each) for device, each in found.items()}
+
+
+def opened_by(system: System, pid: int) -> set[str | None]:
+    """What a process has open; nothing where this user may not see it."""
+    folder = f"/proc/{pid}/fd"
+    return {system.link(f"{folder}/{descriptor}") for descriptor in system.names(folder) or ()}
+
+
+def is_other_end(system: System, pid: int) -> bool:
+    """Whether a process is the far end of pseudo terminals, as a simulated meter is: it is no rival on them."""
+    return not opened_by(system, pid).isdisjoint(("/dev/ptmx", "/dev/pts/ptmx"))
 
 
 def lockers(system: System, node: Node) -> tuple[Holder, ...]:

@@ -206,16 +206,23 @@ def _group_rule(system: System, port: PortInfo) -> str:
 
 def check_holder(system: System, port: PortInfo, node: Node) -> Check:
     """Nobody else has it open."""
-    holders = port.holders or linux.lockers(system, node)
+    rivals = rivals_of(system, port, node)
+    holders = rivals or linux.lockers(system, node)
     who = ", ".join(map(str, holders))
     if len(holders) > 1:
         return failure("in-use", f"{len(holders)} processes read it, each gets a part: {who}", _stop(holders))
     if holders:
-        return failure("in-use", f"{'open in' if port.holders else 'locked by'} {who}", _stop(holders))
+        return failure("in-use", f"{'open in' if rivals else 'locked by'} {who}", _stop(holders))
     hidden = linux.hidden_processes(system)
     if hidden:
         return ok("in-use", f"no process of this user has it open; {hidden} of others cannot be seen (sudo shows them)")
     return ok("in-use", "no process has it open")
+
+
+def rivals_of(system: System, port: PortInfo, node: Node) -> tuple[Holder, ...]:
+    """Who has it open and takes octets away: not this process, nor the far end of a pseudo terminal."""
+    others = (holder for holder in port.holders if holder.pid != system.pid)
+    return tuple(holder for holder in others if not (is_pty(node) and linux.is_other_end(system, holder.pid)))
 
 
 def _stop(holders: tuple[Holder, ...]) -> Mend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from metersdk.errors import PortDenied, PortNotFound
-from metersdk.port.host.port_info import BY_ID, PortInfo
+from metersdk.port.host.port_info import BY_ID, Holder, PortInfo
 from metersdk.port.host.system import System
 
 # Seconds between two looks for a missing device.
@@ -39,8 +39,22 @@ def by_id_of(device: str, system: System | None = None) -> str:
     return ""
 
 
-def is_there(device: str, system: System) -> bool:
+def holders_of(device: str, system: System | None = None) -> tuple[Holder, ...]:
+    """Who has a device open, as far as this user may see; Windows does not tell."""
+    system = system or System()
+    if system.platform == "win32":
+        return ()
+    real = system.resolve(device)
+    if system.platform == "darwin":
+        from metersdk.port.host.macos import holders
+    else:
+        from metersdk.port.host.linux import holders
+    return holders(system, [real]).get(real, ())
+
+
+def is_there(device: str, system: System | None = None) -> bool:
     """Whether a port of this name is plugged in."""
+    system = system or System()
     if system.platform == "win32":
         name = device.removeprefix("\\\\.\\").upper()
         return any(port.device.upper() == name for port in system.com_ports())

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 
 from metersdk.port.host.line import LineCounters
-from metersdk.port.serial_port import real_baud
+from metersdk.port.host.speed import real_baud
 
 # Linux, asm-generic/ioctls.h; Python has names for some of them only.
 _TIOCGEXCL = 0x80045440

@@ -311,6 +311,15 @@ def test_our_own_process_is_no_holder(computer: FakeSystem) -> None:
     assert check(computer, "in-use").verdict is OK
 
 
+def test_a_simulated_meter_is_no_rival_on_its_own_terminal(computer: FakeSystem) -> None:
+    computer.file("/dev/pts/3")
+    computer.nodes["/dev/pts/3"] = Node(0o620, 1000, 5, (136, 3))
+    computer.process(70, "metersdk", opened="/dev/pts/3")
+    assert check(computer, "in-use", "/dev/pts/3").verdict is FAILURE
+    computer.symlink("/proc/70/fd/4", "/dev/ptmx")
+    assert check(computer, "in-use", "/dev/pts/3").verdict is OK
+
+
 def test_lock_files(computer: FakeSystem) -> None:
     computer.probe()
     assert check(computer, "lock-file").verdict is OK
