@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from metersdk.apdu.dataset import parse
+from metersdk.apdu.kmp import registers_in
 from metersdk.dialog.iec62056_21 import SignOn, sign_on
 from metersdk.dialog.opening import Plan
 from metersdk.dialog.programming import ProgrammingSettings, open_programming
@@ -13,6 +14,7 @@ from metersdk.dialog.timing import Timing
 from metersdk.effects import Dialog, Now, Receive, Send, SetLine, Sleep
 from metersdk.errors import MeterError
 from metersdk.frame.iec62056_21 import SOH, BlockScanner, bcc, from_line, parse_identification, to_line
+from metersdk.frame.kmp import KmpFrame
 from metersdk.model.quirks import Quirks
 from metersdk.vendor.book import Book
 from metersdk.vendor.family import (
@@ -20,6 +22,7 @@ from metersdk.vendor.family import (
     DataVector,
     Family,
     IdentificationVector,
+    KmpVector,
     ProgrammingVector,
     SignOnVector,
     Step,
@@ -57,6 +60,8 @@ def _fails(family: Family, book: Book, vector: Vector) -> str:
             return _programming(family, vector)
         case BlockVector():
             return _block(family, vector)
+        case KmpVector():
+            return _kmp(vector)
         case DataVector():
             return _data(vector)
 
@@ -190,6 +195,14 @@ def _block(family: Family, vector: BlockVector) -> str:
         return "the block is not whole, or its BCC is wrong"
     addresses = tuple(each.address for each in parse(text)[0])
     return "" if addresses == vector.addresses else f"addresses {addresses}"
+
+
+def _kmp(vector: KmpVector) -> str:
+    answer = KmpFrame.decode(bytes.fromhex(vector.octets))
+    found = {
+        str(each.number): " ".join((str(each.value), each.symbol)).rstrip() for each in registers_in(answer.payload)
+    }
+    return "" if found == vector.registers else f"registers {found}"
 
 
 def _data(vector: DataVector) -> str:

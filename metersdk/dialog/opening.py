@@ -10,6 +10,8 @@ from metersdk.apdu.acse import Authentication
 from metersdk.apdu.cipher import Keys, Secret, Security
 from metersdk.dialog.association import Association, AssociationSettings, Link
 from metersdk.dialog.iec62056_21 import SignedOn, SignOn, fall_back, hand_over, recover, sign_on
+from metersdk.dialog.kmp import BAUD as KMP_BAUD
+from metersdk.dialog.kmp import open_kmp
 from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
 from metersdk.dialog.optical import OpticalTiming
 from metersdk.dialog.readout import ListeningSource, ReadoutSession, SignedOnSource
@@ -24,7 +26,7 @@ from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.quirks import Quirks
 
-ProtocolName: TypeAlias = Literal["auto", "iec62056-21", "dlms"]
+ProtocolName: TypeAlias = Literal["auto", "iec62056-21", "dlms", "kmp"]
 AuthenticationName: TypeAlias = Literal["none", "low", "high", "high-md5", "high-sha1", "high-gmac", "high-sha256"]
 SecurityName: TypeAlias = Literal["none", "authenticated", "encrypted", "authenticated-encrypted"]
 Medium: TypeAlias = Literal["line", "stream", "datagram"]
@@ -92,6 +94,8 @@ class Plan:
         """
         told = {key: value for key, value in options.items() if value is not None}
         protocol = _one_of(told.get("protocol", "auto"), get_args(ProtocolName), "protocol")
+        if protocol == "auto":
+            protocol = quirks.protocol
         mode = _one_of(str(told.get("mode", quirks.mode)), ("auto", "A", "B", "C", "D", "E"), "mode")
         default = "low" if password is not None else "high-gmac" if keys is not None else "none"
         client, server = _number(told, "client", 16), _number(told, "server", 1)
@@ -109,7 +113,7 @@ class Plan:
             medium=medium,
             framing=framing or "wrapper",
             protocol=protocol,
-            baud=baud or (quirks.push_baud if mode == "D" else 9600),
+            baud=baud or (quirks.push_baud if mode == "D" else KMP_BAUD if protocol == "kmp" else 9600),
             listen=mode == "D",
             sign_on=sign_on,
             hdlc=HdlcSettings(
@@ -241,6 +245,8 @@ def _open_session(plan: Plan) -> Dialog[Session]:
 
 def _open_planned(plan: Plan) -> Dialog[Session]:
     buffer = ReceiveBuffer()
+    if plan.protocol == "kmp":
+        return (yield from open_kmp(plan.baud, plan.timing, plan.quirks.family or None, buffer))
     # Asked for by name, IEC 62056-21 is spoken over a socket, too: a modem or a box with an optical head behind it.
     if plan.medium != "line" and plan.protocol != "iec62056-21":
         return (yield from _associate(plan, buffer, _identity(plan, None)))

@@ -16,6 +16,9 @@ class Quirks:
     family: str = ""
     """Name of the family these switches are of; empty for the standard, or for switches of one's own."""
 
+    protocol: Literal["auto", "kmp"] = "auto"
+    """What the meter speaks, where it is not found out by signing on: KMP of Kamstrup."""
+
     mode: Literal["auto", "A", "B", "C", "D", "E"] = "auto"
     """Mode of IEC 62056-21 to go on in, whatever the identification offers; D: the meter speaks by itself."""
 

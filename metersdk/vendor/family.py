@@ -124,6 +124,14 @@ class BlockVector(_Part):
     addresses: tuple[str, ...] = ()
 
 
+class KmpVector(_Part):
+    """An answer over KMP, in hex from 40 to 0D, and the registers in it as ``number = "value unit"``."""
+
+    kind: Literal["kmp"]
+    octets: str = Field(pattern="^([0-9A-Fa-f]{2} ?)+$")
+    registers: dict[str, str]
+
+
 class DataVector(_Part):
     """A line of a readout, and the data sets in it as ``address = [values]``."""
 
@@ -133,7 +141,7 @@ class DataVector(_Part):
 
 
 Vector: TypeAlias = Annotated[
-    IdentificationVector | SignOnVector | ProgrammingVector | BlockVector | DataVector,
+    IdentificationVector | SignOnVector | ProgrammingVector | BlockVector | KmpVector | DataVector,
     Field(discriminator="kind"),
 ]
 
@@ -246,6 +254,7 @@ def _known(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
         "sign-on": SignOnVector,
         "programming": ProgrammingVector,
         "block": BlockVector,
+        "kmp": KmpVector,
         "data": DataVector,
     }
     if place[0] == "vectors" and not {*place} & {*kinds}:
