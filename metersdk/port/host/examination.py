@@ -46,6 +46,8 @@ def examine(system: System, given: str, trial: Trial | None = None) -> Iterator[
             yield check
         if failed.intersection(BUSY):
             yield from line_checks.unopened("in use: listening would take octets from the other program")
+        elif "console" in failed:
+            yield from line_checks.unopened("the console is on it: what is sent would reach the kernel or a login")
         else:
             yield from line_checks.signals(line, trial or Trial())
     except OSError as error:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from metersdk.port.host import linux, udev
-from metersdk.port.host.check import Action, Check, Mend, failure, ok, skipped, warning
+from metersdk.port.host.check import Action, Check, Mend, Verdict, failure, ok, skipped, warning
 from metersdk.port.host.chips import CHIPS, DRIVERS, chip_of
 from metersdk.port.host.port_info import BY_ID, Holder, PortInfo
 from metersdk.port.host.system import Node, System, User
@@ -18,6 +18,10 @@ _PTY_MAJORS = range(136, 144)
 _GROUPS = ("dialout", "uucp", "plugdev")
 _LOCK_FOLDERS = ("/run/lock", "/var/lock", "/run/lock/lockdev")
 _RULE_FOLDERS = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
+# The terminals of screen and keyboard, and the one of whoever asks.
+_SCREEN = re.compile(r"tty\d*|console|ptmx")
+# Processes that are named at most.
+_NAMED = 3
 _NOT_USB = "not a USB device"
 
 
@@ -35,9 +39,11 @@ def passive(system: System, given: str, port: PortInfo, others: Iterable[PortInf
         others: the other ports of this computer.
     """
     node = system.node(port.device)
-    yield check_node(system, given, node)
+    there = check_node(system, given, node)
+    yield there
     if node is None:
         yield from absent(system)
+    if node is None or there.verdict is Verdict.FAILURE:
         return
     yield check_driver(port, node)
     yield check_usb_id(port)
@@ -64,14 +70,21 @@ def check_node(system: System, given: str, node: Node | None) -> Check:
         known = [f"{BY_ID}/{name}" for name in system.names(BY_ID) or ()]
         there = f"there is {known[0]}" if len(known) == 1 else "see `metersdk ports`" if known else "no port is there"
         return failure("node", f"{given} does not exist; {there}", Mend("plug the probe in, or check the name"))
-    if not node.is_character:
-        return failure("node", f"{given} is no device", Mend("name a serial port", command="metersdk ports"))
     behind = system.resolve(given)
+    if not node.is_character or not (is_pty(node) or is_serial(system, behind)):
+        return failure("node", f"{given} is no serial port", Mend("list the ports", command="metersdk ports"))
     if behind != given:
         return ok("node", f"{given} is {behind}")
     if is_pty(node):
         return ok("node", f"{given} is a pseudo terminal")
     return ok("node", f"{given} exists")
+
+
+def is_serial(system: System, device: str) -> bool:
+    """Whether a device is a tty that is no screen; where /sys tells nothing it may be one."""
+    name = os.path.basename(device)
+    known = system.names(linux.TTYS)
+    return known is None or (name in known and not _SCREEN.fullmatch(name))
 
 
 def absent(system: System) -> Iterator[Check]:
@@ -208,7 +221,8 @@ def check_holder(system: System, port: PortInfo, node: Node) -> Check:
     """Nobody else has it open."""
     rivals = rivals_of(system, port, node)
     holders = rivals or linux.lockers(system, node)
-    who = ", ".join(map(str, holders))
+    more = f" and {len(holders) - _NAMED} more" if len(holders) > _NAMED else ""
+    who = ", ".join(map(str, holders[:_NAMED])) + more
     if len(holders) > 1:
         return failure("in-use", f"{len(holders)} processes read it, each gets a part: {who}", _stop(holders))
     if holders:

@@ -62,6 +62,14 @@ def test_a_port_of_somebody_else_is_not_listened_to(computer: FakeSystem, how: s
     assert computer.line.script and not computer.line.sent and computer.line.closed
 
 
+def test_nothing_is_sent_to_a_console(computer: FakeSystem) -> None:
+    computer.file("/proc/cmdline", "console=ttyUSB0,115200\n")
+    computer.line = FakeLine()
+    checks = by_name(examine(computer, "/dev/ttyUSB0"))
+    assert checks["lock"].verdict is OK and checks["echo"].text.startswith("the console is on it")
+    assert computer.line.sent == b"" and computer.line.time == 0
+
+
 def test_a_port_that_opens_for_nobody(computer: FakeSystem) -> None:
     computer.line = OSError(errno.EBUSY, "Device or resource busy")
     checks = by_name(examine(computer, "/dev/ttyUSB0"))

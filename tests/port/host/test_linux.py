@@ -140,10 +140,19 @@ def test_a_link_to_a_probe_that_was_unplugged(computer: FakeSystem) -> None:
     assert dangling.verdict is FAILURE and dangling.text == "/dev/probe points to ttyUSB7, which is gone"
 
 
-def test_a_file_is_no_device(computer: FakeSystem) -> None:
-    computer.file("/etc/hostname", "x")
-    computer.nodes["/etc/hostname"] = Node(0o644, 0, 0, is_character=False)
-    assert check(computer, "node", "/etc/hostname").text == "/etc/hostname is no device"
+def test_what_is_no_serial_port(computer: FakeSystem) -> None:
+    computer.probe()
+    computer.folder("/sys/class/tty/tty1")
+    for path, node in (
+        ("/etc/hostname", Node(0o644, 0, 0, is_character=False)),
+        ("/dev/null", Node(0o666, 0, 0, (1, 3))),
+        ("/dev/tty1", Node(0o620, 0, 5, (4, 1))),
+    ):
+        computer.file(path)
+        computer.nodes[path] = node
+        # Whoever else has these open is nobody's business.
+        (only,) = passive(computer, path, port_of(computer, path, ()), ())
+        assert only.verdict is FAILURE and only.text == f"{path} is no serial port"
 
 
 @pytest.mark.parametrize(
@@ -286,6 +295,9 @@ def test_two_readers(computer: FakeSystem) -> None:
     for pid in (5, 6):
         computer.process(pid, "cat", opened=device)
     assert check(computer, "in-use").text == "2 processes read it, each gets a part: pid 5 (cat), pid 6 (cat)"
+    for pid in (7, 8):
+        computer.process(pid, "cat", opened=device)
+    assert check(computer, "in-use").text.endswith("pid 6 (cat), pid 7 (cat) and 1 more")
 
 
 def test_modem_manager_is_waited_for_and_not_killed(computer: FakeSystem) -> None:
