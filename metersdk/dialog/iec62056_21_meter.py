@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from metersdk.dialog.optical import OpticalLine, OpticalTiming, Parity
-from metersdk.dialog.programming_meter import ProgrammingMeter, serve_programming
+from metersdk.dialog.programming_meter import (
+    CommandFaults,
+    FaultsLeft,
+    ProgrammingMeter,
+    answer_sessionless,
+    find_sessionless,
+    serve_programming,
+)
 from metersdk.effects import Dialog, Emit, Now, Sleep, State
 from metersdk.errors import LocalProtocolError
 from metersdk.frame.buffer import ReceiveBuffer
@@ -116,6 +123,7 @@ class _FaultsLeft:
     bad_bcc: int
     good_blocks: int
     deaf: int
+    commands: FaultsLeft
 
 
 def serve(
@@ -133,7 +141,8 @@ def serve(
         raise LocalProtocolError(f"{meter.identification!r} is no identification", hint="/XXXZ and 16 characters")
     timing = OpticalTiming(reply_max=meter.reply_time)
     line = OpticalLine(buffer if buffer is not None else ReceiveBuffer(), timing, meter.parity)
-    faults = _FaultsLeft(meter.faults.bad_bcc, meter.faults.good_blocks, meter.faults.deaf_acknowledgements)
+    made, commands = meter.faults, meter.programming.faults if meter.programming else CommandFaults()
+    faults = _FaultsLeft(made.bad_bcc, made.good_blocks, made.deaf_acknowledgements, FaultsLeft(commands))
     served = 0
     while sessions is None or served < sessions:
         served += 1
@@ -159,7 +168,7 @@ def _session(
     if reaction is None:
         reaction = line.timing.reaction(identification.is_fast)
     yield from line.set_speed(meter.initial_baud)
-    yield from _request(line, meter)
+    yield from _request(line, meter, faults, reaction)
     yield Sleep(reaction)
     line.buffer.clear()
     yield from line.send(identification.encode())
@@ -187,7 +196,8 @@ def _session(
                         yield Sleep(reaction)
                         yield from line.send(SIGN_OFF)
                     else:
-                        yield from serve_programming(line, meter.programming, reaction, meter.inactivity)
+                        side = meter.programming
+                        yield from serve_programming(line, side, faults.commands, reaction, meter.inactivity)
                     return None
     if heard:
         yield Sleep(reaction)
@@ -195,13 +205,21 @@ def _session(
     return None
 
 
-def _request(line: OpticalLine, meter: OpticalMeter) -> Dialog[Request]:
+def _request(line: OpticalLine, meter: OpticalMeter, faults: _FaultsLeft, reaction: float) -> Dialog[Request]:
     """Wait for a request to this meter, without end; a sleeping meter is woken up first."""
     awake = not meter.asleep
+    side = meter.programming
     while True:
         if not awake:
             yield from _woken(line)
             awake = True
+        alone = find_sessionless(line.peek()) if side is not None and side.sessionless else None
+        if side is not None and alone is not None:
+            address, frame, end = alone
+            line.take(end)
+            if Request(address).is_for(meter.address):
+                yield from answer_sessionless(line, side, faults.commands, frame, reaction)
+            continue
         found = find_request(line.peek())
         if found is not None:
             request, end = found

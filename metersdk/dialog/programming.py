@@ -313,7 +313,7 @@ class Programming:
         deadline = now + self._wanted.total
         operand = b""
         if self._settings.quirks.password_operand:
-            line.expect_echo()
+            line.skip_echo()
             answer = yield from line.hear(None, deadline, Silence.NAK, once=True)
             if answer.command == "P0":
                 operand = _inside(answer.text or b"")

@@ -8,7 +8,7 @@ from typing import Literal
 from metersdk.dialog.optical import OpticalLine, ParityTally
 from metersdk.effects import Dialog, Now, Sleep
 from metersdk.errors import ChecksumError, MeterReportedError, NoAnswer
-from metersdk.frame.iec62056_21 import ACK, NAK, Command
+from metersdk.frame.iec62056_21 import ACK, NAK, SOH, STX, Command, echo_of
 from metersdk.frame.iec62056_21_answer import Answer, AnswerScanner
 
 # A damaged message is asked for again so often (own choice; the standard names no number).
@@ -72,9 +72,11 @@ class ProgrammingLine:
         """The octets of ``command`` on this line."""
         return self._prefix + command.encode(add=self.add)
 
-    def expect_echo(self) -> None:
-        """What was sent last, by others, may come back."""
-        self._echo_due = True
+    def skip_echo(self) -> None:
+        """Take what a probe returned of the option select off the buffer: it begins with ACK, too."""
+        seen = self.line.peek()
+        starts = [at for at in (seen.find(SOH), seen.find(STX)) if at >= 0]
+        self.line.take(min(starts) if starts else echo_of(self.line.sent, seen)[1])
 
     def ask(self, command: Command | None, deadline: float, silence: Silence, *, once: bool = False) -> Dialog[Answer]:
         """Send ``command``, ACK if it is None; the answer, proved.
@@ -91,12 +93,15 @@ class ProgrammingLine:
 
     def hear(self, command: Command | None, deadline: float, silence: Silence, *, once: bool = False) -> Dialog[Answer]:
         """The answer to what was sent; arguments and errors as of ``ask``."""
-        damaged = refused = silent = broken = 0
+        damaged = refused = silent = broken = echoes = 0
         self.doubt = False
         while True:
             scanner = AnswerScanner()
             yield from self._message(scanner, deadline)
             answer = scanner.answer
+            if answer is not None and echoes < REPEATS and self._is_ours(answer):
+                echoes += 1
+                continue
             if answer is None and not scanner.started and not scanner.noise:
                 silent += 1
                 if silent > _SILENCES or silence is Silence.GIVE_UP:
@@ -127,12 +132,15 @@ class ProgrammingLine:
                     self.line.note("nul", "NULs amid the data")
                 return answer
             damaged += 1
-            if damaged > REPEATS or (answer is None and silence is Silence.GIVE_UP):
+            if answer is None and silence is Silence.GIVE_UP:
+                # Octets that are no message: NAK might bring back the answer to what was asked before.
+                raise _silence(silence)
+            if damaged > REPEATS:
                 raise ChecksumError(
-                    f"an answer is damaged after {damaged - 1} repeats",
+                    f"an answer is damaged after {REPEATS} repeats",
                     layer="frame",
                     offset=self.line.position,
-                    retryable=True,
+                    retryable=silence is not Silence.GIVE_UP,
                 )
             self.line.findings += self.line.tally.findings()
             self.line.note("block-repeated", f"a damaged message is asked for again, {damaged} of {REPEATS}")
@@ -167,13 +175,13 @@ class ProgrammingLine:
         if line.take().strip(b"\0"):
             line.note("unasked", "octets that nobody asked for, before a command")
         written = yield from line.send(message)
-        self._echo_due = line.echo == "full" or len(message) > 1
-        if line.echo == "partial":
+        self._echo_due = len(message) > 1
+        if line.echo != "none":
             # Of a partial echo nothing tells but that it comes before the meter may speak.
             until = written + len(message) * line.character() + self._reaction / 2
             while (yield from line.wait_until(until)):
                 pass
-            line.take()
+            line.take(len(message) if line.peek().startswith(message) else None)
             self._echo_due = False
 
     def _message(self, scanner: AnswerScanner, deadline: float) -> Dialog[None]:
@@ -219,6 +227,18 @@ class ProgrammingLine:
         self._echo_due = line.sent.startswith(seen)
         return self._echo_due
 
+    def _is_ours(self, answer: Answer) -> bool:
+        """What remains of our own light: no meter sends P1, R, W or E, nor our own text with a wrong BCC."""
+        ours = answer.kind == "command" and answer.command[:1] not in ("B", "") and answer.command != "P0"
+        if answer.kind == "data" and not answer.fits:
+            ours = bool(answer.text) and (answer.text or b"") in self.line.sent
+        if answer.kind == "broken":
+            ours = self.line.echo != "none"
+        if ours and self.line.echo != "partial":
+            self.line.echo = "partial"
+            self.line.note("echo-partial", "the probe returns part of what it sends")
+        return ours
+
     def _is_proved(self, answer: Answer) -> bool:
         if answer.kind == "ack":
             return True
@@ -246,7 +266,7 @@ class ProgrammingLine:
 def _silence(silence: Silence) -> NoAnswer:
     if silence is Silence.GIVE_UP:
         return NoAnswer(
-            "no answer: whether the meter has carried it out is not known",
+            "no answer that can be read: whether the meter has carried it out is not known",
             layer="line",
             state="programming",
             hint="read the value back before it is sent again",

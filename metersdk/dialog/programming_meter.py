@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
@@ -17,6 +18,8 @@ from metersdk.frame.iec62056_21 import ACK, NAK, PREAMBLE_LIMIT, Command, block,
 BlockProvider: TypeAlias = Callable[[str, str], Iterator[bytes] | None]
 Access: TypeAlias = Literal["open", "password"]
 
+_SESSIONLESS = re.compile(rb"/\?([0-9A-Za-z ]{0,32})!(?=\x01)")
+_MEMBER = re.compile(r"([^()]+)\(\)")
 # A reader that answers every block with NAK gets it so often.
 _REPEATS = 10
 # Characters of a command that is written in partial blocks, all together.
@@ -73,6 +76,8 @@ class ProgrammingMeter:
         wrong: what a wrong password is answered with; the session is over.
         block_size: characters of one partial block of R3 to R6; a provider's blocks go as they are.
         add: the BCC is a 7-bit sum.
+        group: name of a register that reads others at once: ``GRPNM(A()B())``.
+        sessionless: a command that comes with the request, ``/?address!`` SOH R1 .., is answered without a session.
         inactivity: seconds; None: that of the optical port.
     """
 
@@ -86,22 +91,43 @@ class ProgrammingMeter:
     wrong: Literal["B0", "NAK", "ERROR"] = "B0"
     block_size: int = 128
     add: bool = False
+    group: str = ""
+    sessionless: bool = False
     inactivity: float | None = None
     faults: CommandFaults = field(default_factory=CommandFaults)
 
 
-def serve_programming(line: OpticalLine, meter: ProgrammingMeter, reaction: float, inactivity: float) -> Dialog[None]:
+def serve_programming(
+    line: OpticalLine, meter: ProgrammingMeter, faults: FaultsLeft, reaction: float, inactivity: float
+) -> Dialog[None]:
     """Be a meter in programming mode, from its acknowledgement to B0, a wrong password, a request or inactivity."""
-    yield from _Session(line, meter, reaction, meter.inactivity or inactivity).run()
+    yield from _Session(line, meter, faults, reaction, meter.inactivity or inactivity).run()
 
 
-@dataclass(slots=True)
-class _Left:
-    """Faults still to be made."""
+def find_sessionless(text: bytes) -> tuple[str, bytes, int] | None:
+    """The address of the first request that a command follows at once, the command's frame, and the offset after it."""
+    start = _SESSIONLESS.search(text)
+    found = find_command(text[start.end() :]) if start is not None else None
+    if start is None or found is None:
+        return None
+    return start[1].decode("latin-1"), found[0], start.end() + found[1]
 
-    good: int
-    counts: dict[str, int]
-    armed: bool = False
+
+def answer_sessionless(
+    line: OpticalLine, meter: ProgrammingMeter, faults: FaultsLeft, frame: bytes, reaction: float
+) -> Dialog[None]:
+    """Answer one command without a session: only what reads, and only where nobody needs a password for it."""
+    yield from _Session(line, meter, faults, reaction, 0.0).once(frame)
+
+
+class FaultsLeft:
+    """Faults still to be made; one for all sessions of a meter."""
+
+    def __init__(self, faults: CommandFaults) -> None:
+        self.good = faults.good_commands
+        self.armed = not self.good
+        names = ("deaf", "refused", "bad_bcc", "cut", "swallowed")
+        self.counts: dict[str, int] = {name: getattr(faults, name) for name in names}
 
     def command(self) -> None:
         """Another command has come."""
@@ -116,15 +142,14 @@ class _Left:
 
 
 class _Session:
-    def __init__(self, line: OpticalLine, meter: ProgrammingMeter, reaction: float, inactivity: float) -> None:
+    def __init__(
+        self, line: OpticalLine, meter: ProgrammingMeter, faults: FaultsLeft, reaction: float, inactivity: float
+    ) -> None:
         self._line = line
         self._meter = meter
         self._reaction = reaction
         self._inactivity = inactivity
-        faults = meter.faults
-        names = ("deaf", "refused", "bad_bcc", "cut", "swallowed")
-        counts = {name: getattr(faults, name) for name in names}
-        self._faults = _Left(faults.good_commands, counts, armed=not faults.good_commands)
+        self._faults = faults
         self._allowed = not meter.passwords
         self._said = b""
         self._written = b""
@@ -144,6 +169,16 @@ class _Session:
             if not (yield from self._obey(heard)):
                 return
         yield Emit(State("ended", "inactivity"))
+
+    def once(self, frame: bytes) -> Dialog[None]:
+        """One command; a damaged one is not answered at all."""
+        self._faults.command()
+        try:
+            command = Command.decode(frame, add=self._meter.add)
+        except (ChecksumError, DecodeError):
+            return
+        if command.command == "R" and not self._faults.takes("deaf"):
+            yield from self._obey(command)
 
     def _obey(self, command: Command) -> Dialog[bool]:
         """Carry out one command; False if the session is over."""
@@ -185,18 +220,15 @@ class _Session:
         return False
 
     def _carry_out(self, command: Command) -> Dialog[None]:
-        address, values = _parts(self._written + (command.data or b""))
-        kind, name = command.command, command.command + command.type
-        if kind == "R":
-            if not self._allowed and self._meter.reads == "password":
-                raise _refusal(DENIED)
-            yield from self._read(name, address, values)
-        elif kind in "WE":
-            if not self._allowed:
-                raise _refusal(DENIED)
-            yield from self._change(command, address, values)
-        else:
+        kind = command.command
+        if kind not in ("R", "W", "E"):
             raise _refusal(UNKNOWN)
+        if not self._allowed and (kind != "R" or self._meter.reads == "password"):
+            raise _refusal(DENIED)
+        if kind == "R":
+            yield from self._read(kind + command.type, *_parts(command.data or b""))
+        else:
+            yield from self._change(command)
 
     def _read(self, name: str, address: str, values: str) -> Dialog[None]:
         provider, pieces = self._meter.blocks, None
@@ -205,22 +237,27 @@ class _Session:
         if pieces is not None:
             yield from self._partial_blocks(pieces)
             return
-        text = self._meter.registers.read(address, values, name)
+        if self._meter.group and address == self._meter.group:
+            members = _MEMBER.findall(values)
+            text = b"".join(self._meter.registers.read(one, "", name) for one in members)
+        else:
+            text = self._meter.registers.read(address, values, name)
         if name in ("R3", "R4", "R5", "R6"):
             size = self._meter.block_size
             yield from self._partial_blocks(text[at : at + size] for at in range(0, max(1, len(text)), size))
             return
         yield from self._answer(text)
 
-    def _change(self, command: Command, address: str, values: str) -> Dialog[None]:
+    def _change(self, command: Command) -> Dialog[None]:
+        self._written += command.data or b""
+        if len(self._written) > _WRITE_LIMIT:
+            self._written = b""
+            raise _refusal(UNKNOWN)
         if command.partial:
-            self._written += command.data or b""
-            if len(self._written) > _WRITE_LIMIT:
-                self._written = b""
-                raise _refusal(UNKNOWN)
             yield from self._say(bytes((ACK,)))
             return
-        self._written = b""
+        whole, self._written = self._written, b""
+        address, values = _parts(whole)
         name = command.command + command.type
         answer = b""
         if command.command == "W":
@@ -259,7 +296,7 @@ class _Session:
         if self._faults.takes("swallowed"):
             return
         yield Sleep(self._reaction)
-        if self._faults.takes("bad_bcc"):
+        if len(message) > 1 and self._faults.takes("bad_bcc"):
             message = message[:-1] + bytes((message[-1] ^ 0x15,))
         elif self._faults.takes("cut"):
             message = message[: (len(message) + 1) // 2]
