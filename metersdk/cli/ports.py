@@ -10,7 +10,7 @@ from metersdk.cli.output import Output, grid
 from metersdk.cli.speech import speaks
 from metersdk.port.host.chips import chip_of
 from metersdk.port.host.port_info import PortInfo
-from metersdk.port.host.ports import list_ports
+from metersdk.port.host.ports import hidden_processes, list_ports
 
 # Columns of a screen that has room for the names of chips.
 _WIDE = 110
@@ -21,10 +21,13 @@ _WIDE = 110
 def ports(out: Output) -> int:
     """The serial ports of this computer: stable name, driver, chip, and who has them open. None: exit code 1."""
     found = list_ports()
+    hidden = hidden_processes()
     if not out.is_text:
-        out.records("port", "ports", map(fields, found))
+        out.records("port", "ports", map(fields, found), **({"hidden_processes": hidden} if out.mode == "json" else {}))
     elif found:
         show(out, found)
+        if hidden:
+            out.say(f"not seen: what other users have open, {hidden} processes (sudo shows it)", "dim")
     else:
         out.say("no serial port; `metersdk doctor` looks for the reason", "yellow")
     return 0 if found else 1

@@ -65,6 +65,13 @@ def test_for_programs(cli: Any, computer: FakeSystem) -> None:
     assert line["type"] == "port" and line["device"] == "/dev/ttyUSB0"
 
 
+def test_what_other_users_do_is_not_seen_and_that_is_said(cli: Any, computer: FakeSystem) -> None:
+    computer.process(812, "picocom", opened=computer.probe(), hidden=True)
+    ran = cli("ports")
+    assert ran.code == 0 and ran.err.startswith("not seen: what other users have open")
+    assert cli("ports", "--json").document["hidden_processes"] == 1
+
+
 def test_no_port(cli: Any, computer: FakeSystem) -> None:
     ran = cli("ports")
     assert (ran.code, ran.out) == (1, "") and "metersdk doctor" in ran.err

@@ -24,8 +24,7 @@ def ports(system: System) -> list[PortInfo]:
     devices = [f"/dev/{name}" for name in names]
     held = holders(system, devices)
     return [
-        describe(system, device, stable.get(device, ""), held.get(device, ()))
-        for device in sorted(devices, key=_by_number)
+        describe(system, device, stable.get(device, ""), held[device]) for device in sorted(devices, key=_by_number)
     ]
 
 

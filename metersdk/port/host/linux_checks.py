@@ -20,6 +20,8 @@ _LOCK_FOLDERS = ("/run/lock", "/var/lock", "/run/lock/lockdev")
 _RULE_FOLDERS = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 # The terminals of screen and keyboard, and the one of whoever asks.
 _SCREEN = re.compile(r"tty\d*|console|ptmx")
+# What the kernel says when a program takes a device away from its driver.
+_CLAIMED = "while 'brltty' sets config"
 # Processes that are named at most.
 _NAMED = 3
 _NOT_USB = "not a USB device"
@@ -98,6 +100,10 @@ def absent(system: System) -> Iterator[Check]:
             brltty = linux.running(system, "brltty")
             who = f"brltty (pid {brltty})" if brltty else "a program (brltty does that to probes)"
             yield failure("brltty", f"{chip} {usb_id} is claimed by {who} and has no port", _STOP_BRLTTY)
+        elif _CLAIMED in (system.run(["dmesg"]) or ""):
+            yield failure(
+                "brltty", f"{chip} {usb_id} has no driver: brltty took it away, says the kernel", _STOP_BRLTTY
+            )
         else:
             mend = Mend(f"load the driver {driver}", command=f"sudo modprobe {driver}")
             yield failure("driver", f"{chip} {usb_id} is plugged in and no driver has taken it", mend)

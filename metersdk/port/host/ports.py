@@ -52,6 +52,16 @@ def holders_of(device: str, system: System | None = None) -> tuple[Holder, ...]:
     return holders(system, [real]).get(real, ())
 
 
+def hidden_processes(system: System | None = None) -> int:
+    """Processes whose open files this user may not see; 0 where the system does not tell."""
+    system = system or System()
+    if not system.platform.startswith("linux"):
+        return 0
+    from metersdk.port.host.linux import hidden_processes
+
+    return hidden_processes(system)
+
+
 def is_there(device: str, system: System | None = None) -> bool:
     """Whether a port of this name is plugged in."""
     system = system or System()

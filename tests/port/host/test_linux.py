@@ -218,6 +218,8 @@ def test_a_chip_that_no_driver_has_taken(computer: FakeSystem) -> None:
     computer.folder(f"{usb}/1-4:1.0")
     orphan = check(computer, "driver")
     assert orphan.verdict is FAILURE and orphan.mend is not None and orphan.mend.command == "sudo modprobe ftdi_sio"
+    computer.answers["dmesg"] = "usb 1-4: usbfs: interface 0 claimed by ftdi_sio while 'brltty' sets config #1\n"
+    assert check(computer, "brltty").text == "FTDI FT232R 0403:6001 has no driver: brltty took it away, says the kernel"
 
 
 # rights -------------------------------------------------------------------------------------------------------------
