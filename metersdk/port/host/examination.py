@@ -36,8 +36,9 @@ def examine(system: System, given: str, trial: Trial | None = None) -> Iterator[
     try:
         line = system.open_line(port.device)
     except OSError as error:
-        yield line_checks.open_failed(port.device, error)
-        yield from line_checks.unopened("the port could not be opened")
+        failed_to_open = line_checks.open_failed(port.device, error)
+        yield failed_to_open
+        yield from line_checks.unopened("the port could not be opened", (failed_to_open.name,))
         return
     try:
         for check in line_checks.locks(line):
@@ -45,9 +46,9 @@ def examine(system: System, given: str, trial: Trial | None = None) -> Iterator[
                 failed.add(check.name)
             yield check
         if failed.intersection(BUSY):
-            yield from line_checks.unopened("in use: listening would take octets from the other program")
+            yield from line_checks.unheard("in use: listening would take octets from the other program")
         elif "console" in failed:
-            yield from line_checks.unopened("the console is on it: what is sent would reach the kernel or a login")
+            yield from line_checks.unheard("the console is on it: what is sent would reach the kernel or a login")
         else:
             yield from line_checks.signals(line, trial or Trial())
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -34,7 +34,8 @@ _TELEGRAM = re.compile(rb"/[A-Za-z]{3}[!-~][ -~]*\r?\n")
 _SML = b"\x1b\x1b\x1b\x1b"
 _HDLC = re.compile(rb"\x7e[\xa0-\xaf]")
 _SHADE = Mend("shade the probe from sun and lamps, and press it on the meter; cover it for a test")
-_NAMES = ("low-latency", "baud", "idle", "counters", "echo", "reflection")
+_LOCKS = ("exclusive", "lock")
+_SIGNALS = ("low-latency", "baud", "idle", "counters", "echo", "reflection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,14 @@ class Heard:
         return b"".join(piece for _, piece in self.pieces)
 
 
-def unopened(why: str) -> Iterator[Check]:
-    """These checks were not made."""
-    return (skipped(name, why) for name in _NAMES)
+def unopened(why: str, made: Collection[str] = ()) -> Iterator[Check]:
+    """The checks of an opened port, but for those that were ``made``, were not."""
+    return (skipped(name, why) for name in (*_LOCKS, *_SIGNALS) if name not in made)
+
+
+def unheard(why: str) -> Iterator[Check]:
+    """The checks that use an opened port were not made."""
+    return unopened(why, _LOCKS)
 
 
 def open_failed(device: str, error: OSError) -> Check:

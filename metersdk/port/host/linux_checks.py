@@ -235,7 +235,7 @@ def check_holder(system: System, port: PortInfo, node: Node) -> Check:
         return failure("in-use", f"{'open in' if rivals else 'locked by'} {who}", _stop(holders))
     hidden = linux.hidden_processes(system)
     if hidden:
-        return ok("in-use", f"no process of this user has it open; {hidden} of others cannot be seen (sudo shows them)")
+        return skipped("in-use", f"no process of this user has it open; {hidden} of others cannot be seen without sudo")
     return ok("in-use", "no process has it open")
 
 

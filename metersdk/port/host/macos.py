@@ -97,7 +97,7 @@ def passive(system: System, given: str, port: PortInfo, others: Iterable[PortInf
         yield ok("permission", "this user may open it")
     else:
         yield failure("permission", f"this user may not open it, mode {node.mode:04o}", Mend("ask for access to it"))
-    yield in_use(port)
+    yield in_use(system, port)
     yield skipped("lock-file", "programs on macOS lock by TIOCEXCL")
     yield skipped("modem-manager", "Linux only")
     yield skipped("brltty", "Linux only")
@@ -106,10 +106,12 @@ def passive(system: System, given: str, port: PortInfo, others: Iterable[PortInf
     yield skipped("autosuspend", "macOS does not tell it")
 
 
-def in_use(port: PortInfo) -> Check:
+def in_use(system: System, port: PortInfo) -> Check:
     """Nobody else has it open, as far as lsof may see."""
+    if not port.holders and system.user().uid != 0:
+        return skipped("in-use", "no process of this user has it open; those of others cannot be seen without sudo")
     if not port.holders:
-        return ok("in-use", "no process of this user has it open (sudo lsof sees all)")
+        return ok("in-use", "no process has it open")
     pids = " ".join(str(holder.pid) for holder in port.holders)
     who = ", ".join(map(str, port.holders))
     return failure("in-use", f"open in {who}", Mend("close that program, or end it", command=f"kill {pids}"))

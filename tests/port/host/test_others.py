@@ -17,7 +17,7 @@ from metersdk.port.host.examination import examine, passive, port_of
 from metersdk.port.host.macos import read_lsof
 from metersdk.port.host.port_info import Holder, PortInfo
 from metersdk.port.host.ports import await_return, is_there, list_ports
-from metersdk.port.host.system import Node
+from metersdk.port.host.system import Node, User
 from metersdk.port.host.windows_line import WindowsLine
 
 OK, WARNING, FAILURE, SKIPPED = Verdict.OK, Verdict.WARNING, Verdict.FAILURE, Verdict.NOT_APPLICABLE
@@ -74,11 +74,13 @@ def test_what_lsof_says() -> None:
 
 def test_a_good_port_of_macos(mac: FakeSystem) -> None:
     checks = checks_of(mac, CU)
-    assert checks["node"].verdict is checks["permission"].verdict is checks["in-use"].verdict is OK
+    assert checks["node"].verdict is checks["permission"].verdict is OK
     assert checks["usb-id"].text == "0403:6001, FTDI FT232R (FT232R USB UART)"
     assert {name for name, check in checks.items() if check.verdict is SKIPPED} == {
-        *("lock-file", "modem-manager", "brltty", "console", "latency-timer", "autosuspend")
+        *("in-use", "lock-file", "modem-manager", "brltty", "console", "latency-timer", "autosuspend")
     }
+    mac.me = User(0, 0, frozenset((0,)))
+    assert checks_of(mac, CU)["in-use"].text == "no process has it open"
 
 
 def test_a_bad_port_of_macos(mac: FakeSystem) -> None:
