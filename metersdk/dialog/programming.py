@@ -141,7 +141,8 @@ class _Home:
     octets: int = 0
 
     def add(self, text: bytes) -> None:
-        self.pieces.append(text)
+        if text:
+            self.pieces.append(text)
         self.octets += len(text)
         if self.octets > TEXT_LIMIT:
             raise LimitExceeded(f"an answer of more than {TEXT_LIMIT} octets", layer="data", offset=TEXT_LIMIT)
@@ -420,7 +421,7 @@ class Programming:
                 empty = 0 if text else empty + 1
                 if empty > _EMPTY_BLOCKS:
                     raise LimitExceeded("partial blocks without data, one after the other", layer="frame")
-                if emit:
+                if emit and (text or not answer.partial):
                     yield Emit(Block(len(home.pieces), home.octets, text, not answer.partial))
                 home.add(text)
                 yield Emit(Progress(home.octets, None, "octets"))

@@ -123,7 +123,13 @@ class ProgrammingLine:
             if answer is not None and answer.kind == "nak":
                 refused += 1
                 if once or refused > REPEATS:
-                    raise MeterReportedError("the meter answers NAK", code="NAK", layer="frame", state="programming")
+                    raise MeterReportedError(
+                        "the meter answers NAK",
+                        code="NAK",
+                        layer="frame",
+                        state="programming",
+                        hint="it refuses the command, or reckons its BCC otherwise: Quirks(block_check='add')",
+                    )
                 self.line.note("nak", f"the meter asks for the message again, {refused} of {REPEATS}")
                 yield from self._send(command)
                 continue
