@@ -37,6 +37,10 @@ def open_port(target: str | Address, *, openers: Mapping[str, Opener] | None = N
             from metersdk.port.serial_port import open_rfc2217
 
             return open_rfc2217(address)
+        case "esphome":
+            from metersdk.port.remote import open_esphome
+
+            return open_esphome(address)
         case "trace":
             from metersdk.port.trace import ReplayPort
 

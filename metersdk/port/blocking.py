@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,9 @@ SEND_TIMEOUT = 10.0
 RECEIVE_SIZE = 65536
 # Milliseconds that poll takes: 24 days.
 _LONGEST_POLL = 0x7FFF_FFFF
+
+# struct tcp_info of Linux: tcpi_rtt, microseconds, smoothed.
+_TCP_INFO, _TCP_INFO_SIZE, _RTT = 11, 104, slice(68, 72)
 
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL)
 
@@ -95,6 +99,17 @@ def prompt(sock: socket.socket) -> None:
     except OSError:
         sock.close()
         raise
+
+
+def round_trip_of(sock: socket.socket) -> float:
+    """Seconds to the peer of a TCP connection and back, as the kernel has measured; 0 where it does not tell."""
+    if sys.platform != "linux":
+        return 0.0
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_SIZE)
+    except OSError:
+        return 0.0
+    return int.from_bytes(info[_RTT], sys.byteorder) / 1e6
 
 
 def open_socket(address: Address) -> SocketPort:
@@ -175,6 +190,7 @@ class SocketPort:
         self.name = name
         self._socket = sock
         self._datagram = datagram
+        self.round_trip = 0.0 if datagram else round_trip_of(sock)
         self._closed = False
         # A socket with a time-out of its own costs three system calls where one does: HDLC sends many small frames.
         sock.setblocking(False)

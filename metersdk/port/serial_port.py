@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import serial
 
 from metersdk.errors import MeterError, PortBusy, PortClosed, PortDenied, PortError, PortNotFound
+from metersdk.port.blocking import round_trip_of
 from metersdk.port.host.ports import by_id_of, holders_of
 from metersdk.port.host.speed import real_baud
 from metersdk.port.target import Address
@@ -258,6 +259,9 @@ class PyserialPort:
         self._device = device
         self._address = address
         self._baud = int(device.baudrate)
+        # The socket of an RFC 2217 connection; pyserial has no other way to it.
+        connection = getattr(device, "_socket", None)
+        self.round_trip = 0.0 if connection is None else round_trip_of(connection)
 
     def send(self, data: bytes) -> None:
         """Write, and wait for the computed line time: neither a network nor a chip's FIFO tells more."""

@@ -45,6 +45,10 @@ async def open_async(address: Address) -> AsyncPort:
     """Open a line, a socket, or wait for a meter to dial in; errors as the blocking ports raise them."""
     if address.scheme == "rfc2217":
         return await _in_thread(lambda: open_rfc2217(address))
+    if address.scheme == "esphome":
+        from metersdk.port.remote import open_esphome
+
+        return await _in_thread(lambda: open_esphome(address))
     if not POSIX:
         if address.scheme in ("serial", "pty"):
             return await _in_thread(lambda: open_serial(address))
@@ -209,6 +213,7 @@ class AsyncSocketPort:
         self.name = name
         self._socket = sock
         self._datagram = datagram
+        self.round_trip = 0.0 if datagram else blocking.round_trip_of(sock)
         sock.setblocking(False)
 
     async def send(self, data: bytes) -> None:
@@ -284,6 +289,7 @@ class ThreadedPort:
 
     def __init__(self, port: Port, executor: ThreadPoolExecutor | None = None) -> None:
         self.name = port.name
+        self.round_trip: float = getattr(port, "round_trip", 0.0)
         self._port = port
         self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="metersdk-port")
         self._reading: asyncio.Future[bytes] | None = None

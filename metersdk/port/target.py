@@ -6,6 +6,7 @@
                                            serial line behind a raw TCP socket, signed on to at the speed it has
 ``udp://host:port``                        4059 unless said
 ``rfc2217://host:port``                    a serial line behind a server that can change its speed
+``esphome://host/NAME``                    a serial_proxy of an ESPHome device (extra ``serialx``), 6053 unless said
 ``listen://[host]:port``                   the meter dials in
 ``sim://NAME``                             a simulated meter in this process
 ``trace://FILE``                           replay of a recorded session
@@ -22,23 +23,25 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from metersdk.errors import LocalProtocolError
 
-Scheme = Literal["serial", "pty", "tcp", "udp", "rfc2217", "listen", "sim", "trace"]
+Scheme = Literal["serial", "pty", "tcp", "udp", "rfc2217", "esphome", "listen", "sim", "trace"]
 Framing = Literal["wrapper", "hdlc", "optical"]
 Drain = Literal["auto", "trust", "compute"]
 
 # IANA: dlms/cosem, TCP and UDP.
 DLMS_PORT = 4059
+# The native API of ESPHome.
+ESPHOME_PORT = 6053
 
-_LINES = ("serial", "pty", "rfc2217")
+_LINES = ("serial", "pty", "rfc2217", "esphome")
 _NETWORK = ("tcp", "udp", "rfc2217", "listen")
 _FORMATS = ("8N1", "7E1", "7O1", "8E1", "8O1", "7N2", "8N2")
 # What `connect` takes by the same names: handed through as text, its own checks apply.
 _CONNECT_KEYS = (
     *("protocol", "authentication", "security", "client", "server"),
-    *("address", "mode", "wake_up", "physical", "address_size", "max_info", "window"),
+    *("address", "list", "mode", "wake_up", "physical", "address_size", "max_info", "window", "speech"),
 )
 _SECRETS = ("password", "key", "keys", "encryption", "secret", "dedicated", "master")
-_KEYS = ("baud", "format", "framing", "drain", "timeout", "strict", *_CONNECT_KEYS)
+_KEYS = ("baud", "format", "framing", "drain", "timeout", "strict", "key_from", *_CONNECT_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Address:
 
     Attributes:
         scheme: kind of port.
-        path: device, file, or name of the simulator.
+        path: device, file, name of the simulator, or of the serial_proxy of an ESPHome device.
         host, port: of a network target; host is empty where ``listen`` takes every interface.
         baud: speed the line is opened with; None leaves it to the protocol.
         format: characters of the UART; 8N1 unless the hardware shall do 7E1 itself.
@@ -55,6 +58,7 @@ class Address:
         drain: how ``send`` knows that the last stop bit has left: ``auto`` asks the driver and never trusts an answer
             earlier than the computed line time, ``trust`` only asks, ``compute`` only computes.
         timeout: seconds to wait for a connection; None is 10 s, and for ``listen`` without end.
+        key_from: the environment variable that holds the key of an ESPHome device.
         strict: a replay ends at the first octet that differs from the recording.
         options: the keys that ``connect`` takes by the same name, as text.
     """
@@ -68,6 +72,7 @@ class Address:
     framing: Framing | None = None
     drain: Drain = "auto"
     timeout: float | None = None
+    key_from: str | None = None
     strict: bool = True
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -89,9 +94,9 @@ class Address:
     def __str__(self) -> str:
         if self.scheme == "serial":
             return self.path
-        if self.scheme in _NETWORK:
+        if self.scheme in _NETWORK or self.scheme == "esphome":
             host = f"[{self.host}]" if ":" in self.host else self.host
-            return f"{self.scheme}://{host}:{self.port}"
+            return f"{self.scheme}://{host}:{self.port}" + (f"/{self.path}" if self.path else "")
         return f"{self.scheme}://{self.path}"
 
 
@@ -123,13 +128,21 @@ def parse_address(target: str | Address) -> Address:
         case "tcp" | "udp" | "rfc2217" | "listen" as known:
             host, port = _host(text, body, known)
             return Address(cast(Scheme, known), host=host, port=port, **values)  # type: ignore[arg-type]
+        case "esphome":
+            where, _, name = body.partition("/")
+            if not name.strip("/"):
+                raise LocalProtocolError(
+                    f"{text}: the name of its serial_proxy must follow", hint="esphome://HOST/NAME"
+                )
+            host, port = _host(text, where, "esphome")
+            return Address("esphome", unquote(name).strip("/"), host, port, **values)  # type: ignore[arg-type]
         case "socket":
             host, port = _host(text, body, "socket")
             values.setdefault("framing", "optical")
             return Address("tcp", host=host, port=port, **values)  # type: ignore[arg-type]
     raise LocalProtocolError(
         f"{scheme}:// is no kind of target",
-        hint="known: a device name, serial:// pty:// tcp:// udp:// rfc2217:// socket:// listen:// sim:// trace://",
+        hint="known: a device name, serial:// pty:// tcp:// udp:// rfc2217:// socket:// esphome:// listen:// sim:// trace://",
     )
 
 
@@ -164,7 +177,7 @@ def _host(text: str, body: str, scheme: str) -> tuple[str, int]:
     if port is None:
         if scheme in ("rfc2217", "socket"):
             raise LocalProtocolError(f"{text}: the port is missing", hint=f"write {scheme}://host:port")
-        port = DLMS_PORT
+        port = ESPHOME_PORT if scheme == "esphome" else DLMS_PORT
     return host, port
 
 
@@ -190,6 +203,10 @@ def _query(query: str) -> dict[str, object]:
                 values[key] = _one_of(key, value, ("wrapper", "hdlc", "optical"))
             case "drain":
                 values[key] = _one_of(key, value, ("auto", "trust", "compute"))
+            case "key_from":
+                if not value.isidentifier():
+                    raise LocalProtocolError("key_from names an environment variable", hint="key_from=ESPHOME_KEY")
+                values[key] = value
             case "strict":
                 values[key] = _one_of(key, value, ("0", "1")) == "1"
             case _ if key in _CONNECT_KEYS:
