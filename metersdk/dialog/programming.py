@@ -15,16 +15,16 @@ password never.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NoReturn, TypeAlias, TypeVar
+from typing import Literal, NoReturn, TypeVar
 
 from metersdk.apdu.dataset import DataSet, parse, raise_error_message
 from metersdk.apdu.keys import Secret
 from metersdk.apdu.secure import Algorithm, algorithm_for
 from metersdk.dialog.iec62056_21 import PROGRAMMING, SignedOn, SignOn, sign_off, sign_on
 from metersdk.dialog.optical import OpticalLine
+from metersdk.dialog.programming_commands import VALUE, Values, command_of, computed, groups, in_parts, inside
 from metersdk.dialog.programming_line import ProgrammingLine, Silence
 from metersdk.effects import Dialog, Emit, Now, Progress, State
 from metersdk.errors import (
@@ -46,18 +46,10 @@ from metersdk.frame.iec62056_21 import Command, Request
 from metersdk.frame.iec62056_21_answer import Answer
 
 T = TypeVar("T")
-Values: TypeAlias = str | Sequence[str]
-
 # All blocks of one answer; the same as of a readout.
 TEXT_LIMIT = 16 << 20
 # Partial blocks without a character, one after the other, before it is enough.
 _EMPTY_BLOCKS = 3
-# Characters of W3 and W4 in one block.
-_WRITE_BLOCK = 128
-# 6.3.2: the characters of a data set but for its brackets.
-_ADDRESS = re.compile(r"[^\x00-\x20()/!\x7f-\U0010ffff]*")
-_VALUE = re.compile(r"[^\x00-\x1f()\x7f-\U0010ffff]*")
-_PARTIAL_WRITES = ("W3", "W4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +168,7 @@ class Programming:
             MeterReportedError: the meter refused; ``code`` is what it said.
             ChecksumError, NoAnswer: damaged or silent, in a second session, too.
         """
-        question = _command("R", command, address, data)
+        question = command_of("R", command, address, data)
         home: list[_Home] = []
 
         def once() -> Dialog[_Home]:
@@ -194,8 +186,10 @@ class Programming:
             for address in addresses:
                 found += yield from self.read(address)
             return tuple(found)
-        for part in self._groups(addresses, quirks.group_command, quirks.request_limit):
-            question = Command("R", "1", f"{quirks.group_command}({part})".encode("ascii"))
+        limit = quirks.request_limit
+        if limit is not None and quirks.sessionless:
+            limit -= len(self._prefix())
+        for question in groups(addresses, quirks.group_command, limit):
             home = _Home()
 
             def once(question: Command = question, home: _Home = home) -> Dialog[None]:
@@ -215,7 +209,7 @@ class Programming:
             PartialResult: it broke off; ``result`` is the text of the blocks that were proved, the cause is chained.
             MeterReportedError, ChecksumError, NoAnswer: and nothing came.
         """
-        question = _command("R", command, address, data)
+        question = command_of("R", command, address, data)
         home = _Home()
         try:
             yield from self._twice(lambda: self._blocks(question, home, emit=True), lambda: not home.pieces)
@@ -242,13 +236,7 @@ class Programming:
             NoAnswer: whether it was written is not known.
         """
         self._may_write("write")
-        whole = _command("W", command, address, value)
-        parts = [whole]
-        if command in _PARTIAL_WRITES and whole.data is not None:
-            text = whole.data
-            pieces = [text[at : at + _WRITE_BLOCK] for at in range(0, len(text), _WRITE_BLOCK)]
-            parts = [replace(whole, data=piece, partial=True) for piece in pieces]
-            parts[-1] = replace(parts[-1], partial=False)
+        parts = in_parts(command_of("W", command, address, value))
         yield from self._carried(lambda: self._order(parts))
 
     def execute(self, address: str, data: Values = "", command: str = "E2") -> Dialog[tuple[DataSet, ...]]:
@@ -258,7 +246,7 @@ class Programming:
             As ``write``.
         """
         self._may_write("execute")
-        order = _command("E", command, address, data)
+        order = command_of("E", command, address, data)
         return _data_sets((yield from self._carried(lambda: self._order([order]))))
 
     def close(self) -> Dialog[None]:
@@ -301,7 +289,11 @@ class Programming:
         line = OpticalLine(self._buffer, settings.timing, settings.parity)
         yield from line.set_speed(settings.initial_baud)
         reaction = max(settings.timing.reaction_min_fast, settings.timing.quiet_before)
-        self._join(line, reaction, Request(settings.address, settings.start, "!").encode())
+        self._join(line, reaction, self._prefix())
+
+    def _prefix(self) -> bytes:
+        """What goes before a command without a session."""
+        return Request(self._settings.address, self._settings.start, "!").encode()
 
     def _join(self, line: OpticalLine, reaction: float, prefix: bytes = b"") -> None:
         check = "add" if self._add else self._settings.checksum
@@ -317,7 +309,7 @@ class Programming:
             line.skip_echo()
             answer = yield from line.hear(None, deadline, Silence.NAK, once=True)
             if answer.command == "P0":
-                operand = _inside(answer.text or b"")
+                operand = inside(answer.text or b"")
             elif answer.kind == "command":
                 self._ended(answer, "the meter does not let anybody into programming mode")
             else:
@@ -353,8 +345,8 @@ class Programming:
                 raise LocalProtocolError(
                     "P2 needs the secure algorithm of the meter's maker", hint="algorithm='energomera', or a function"
                 )
-            text = _computed(algorithm_for(algorithm) if isinstance(algorithm, str) else algorithm, operand, password)
-        if not _VALUE.fullmatch(text.decode("latin-1")):
+            text = computed(algorithm_for(algorithm) if isinstance(algorithm, str) else algorithm, operand, password)
+        if not VALUE.fullmatch(text.decode("latin-1")):
             raise LocalProtocolError("the password holds characters that no data set can carry")
         return Command("P", str(level), b"(" + text + b")")
 
@@ -380,21 +372,6 @@ class Programming:
     def _may_write(self, what: str) -> None:
         if not self._wanted.write:
             raise LocalProtocolError(f"{what}: writing was not allowed", hint="programming(..., write=True)")
-
-    def _groups(self, addresses: Sequence[str], name: str, limit: int | None) -> Iterator[str]:
-        """``A()B()C()`` in pieces that fit into one request each."""
-        prefix = len(Request(self._settings.address, self._settings.start, "!").encode())
-        # SOH R1 STX name( .. ) ETX BCC
-        room = None if limit is None else limit - 8 - len(name) - prefix * self._settings.quirks.sessionless
-        part = ""
-        for address in addresses:
-            one = f"{_checked(_ADDRESS, address, 'an address')}()"
-            if part and room is not None and len(part) + len(one) > room:
-                yield part
-                part = ""
-            part += one
-        if part:
-            yield part
 
     def _blocks(self, question: Command, home: _Home, *, emit: bool) -> Dialog[None]:
         line = self._line_now
@@ -503,36 +480,6 @@ class Programming:
         except MeterError:
             # What led here is what counts.
             return
-
-
-def _command(letter: str, command: str, address: str, values: Values) -> Command:
-    """Raises: LocalProtocolError: no such command, or characters that no data set can carry; they are not repeated."""
-    if len(command) != 2 or command[0] != letter or command[1] not in "123456789":
-        raise LocalProtocolError(f"{command!r} is no such command", hint=f"{letter}1 to {letter}9")
-    given = (values,) if isinstance(values, str) else tuple(values)
-    inside = ")(".join(_checked(_VALUE, value, "a value") for value in given)
-    return Command(letter, command[1], f"{_checked(_ADDRESS, address, 'an address')}({inside})".encode("ascii"))
-
-
-def _checked(allowed: re.Pattern[str], text: str, what: str) -> str:
-    if not allowed.fullmatch(text):
-        raise LocalProtocolError(f"{what} holds characters that no data set can carry")
-    return text
-
-
-def _computed(algorithm: Algorithm, operand: bytes, password: Secret) -> bytes:
-    try:
-        return algorithm(operand, password)
-    except MeterError:
-        raise
-    except Exception as error:
-        # A plug-in; what its error says may hold the password.
-        raise LocalProtocolError(f"the secure algorithm failed with {type(error).__name__}") from None
-
-
-def _inside(text: bytes) -> bytes:
-    """What stands in the brackets of P0; all of it where there are none."""
-    return text[1:-1] if text.startswith(b"(") and text.endswith(b")") else text
 
 
 def _data_sets(text: bytes) -> tuple[DataSet, ...]:

@@ -1,0 +1,77 @@
+"""The commands of programming mode as text: data sets that may be sent, groups, partial writes, passwords."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from metersdk.apdu.keys import Secret
+from metersdk.apdu.secure import Algorithm
+from metersdk.errors import LocalProtocolError, MeterError
+from metersdk.frame.iec62056_21 import Command
+
+Values: TypeAlias = str | Sequence[str]
+
+# Characters of W3 and W4 in one block.
+WRITE_BLOCK = 128
+# 6.3.2: the characters of a data set but for its brackets.
+ADDRESS = re.compile(r"[^\x00-\x20()/!\x7f-\U0010ffff]*")
+VALUE = re.compile(r"[^\x00-\x1f()\x7f-\U0010ffff]*")
+# SOH R1 STX name( ) ETX BCC without the name.
+_AROUND_GROUP = 8
+
+
+def command_of(letter: str, command: str, address: str, values: Values) -> Command:
+    """Raises: LocalProtocolError: no such command, or characters that no data set can carry; they are not repeated."""
+    if len(command) != 2 or command[0] != letter or command[1] not in "123456789":
+        raise LocalProtocolError(f"{command!r} is no such command", hint=f"{letter}1 to {letter}9")
+    given = (values,) if isinstance(values, str) else tuple(values)
+    inside = ")(".join(checked(VALUE, value, "a value") for value in given)
+    return Command(letter, command[1], f"{checked(ADDRESS, address, 'an address')}({inside})".encode("ascii"))
+
+
+def checked(allowed: re.Pattern[str], text: str, what: str) -> str:
+    if not allowed.fullmatch(text):
+        raise LocalProtocolError(f"{what} holds characters that no data set can carry")
+    return text
+
+
+def computed(algorithm: Algorithm, operand: bytes, password: Secret) -> bytes:
+    try:
+        return algorithm(operand, password)
+    except MeterError:
+        raise
+    except Exception as error:
+        # A plug-in; what its error says may hold the password.
+        raise LocalProtocolError(f"the secure algorithm failed with {type(error).__name__}") from None
+
+
+def in_parts(whole: Command) -> list[Command]:
+    """W3 and W4 go in partial blocks; any other command as it is."""
+    if whole.command != "W" or whole.type not in "34" or whole.data is None:
+        return [whole]
+    text = whole.data
+    pieces = [text[at : at + WRITE_BLOCK] for at in range(0, len(text), WRITE_BLOCK)]
+    parts = [replace(whole, data=piece, partial=True) for piece in pieces]
+    return [*parts[:-1], replace(parts[-1], partial=False)]
+
+
+def groups(addresses: Sequence[str], name: str, limit: int | None) -> Iterator[Command]:
+    """``R1 name(A()B()C())``, as many as it takes to keep each within ``limit`` octets."""
+    room = None if limit is None else limit - _AROUND_GROUP - len(name)
+    part = ""
+    for address in addresses:
+        one = f"{checked(ADDRESS, address, 'an address')}()"
+        if part and room is not None and len(part) + len(one) > room:
+            yield Command("R", "1", f"{name}({part})".encode("ascii"))
+            part = ""
+        part += one
+    if part:
+        yield Command("R", "1", f"{name}({part})".encode("ascii"))
+
+
+def inside(text: bytes) -> bytes:
+    """What stands in the brackets of P0; all of it where there are none."""
+    return text[1:-1] if text.startswith(b"(") and text.endswith(b")") else text
