@@ -43,7 +43,7 @@ from metersdk.frame.hdlc import (
     FrameKind,
     control_octet,
     describe_reject,
-    take_expected,
+    expected,
 )
 from metersdk.frame.hdlc_address import ALL_STATION, CALLING, Address
 from metersdk.frame.hdlc_parameters import DEFAULT_INFORMATION, Parameters
@@ -457,6 +457,7 @@ class HdlcLink(Station):
             and not (self._silent or self._gaps or self._idle or self._out.outstanding or self.damage)
             and self._flow is Flow.READY
             and self._client != self._server
+            and not self.is_receiving
             and self._detours < _MAX_DETOURS
         )
 
@@ -475,9 +476,9 @@ class HdlcLink(Station):
             yield poll
             self._turn = follow(TURNS, self._turn, TurnEvent.POLL)
             heard: bytes = yield wait
-            self._buffer.feed(heard)
-            found = take_expected(self._buffer, head, most)
+            found = expected(heard, head, most)
             if found is None:
+                self._buffer.feed(heard)
                 break
             self._turn = follow(TURNS, self._turn, TurnEvent.FINAL)
             self._in.accept(self._in.expected)

@@ -262,27 +262,24 @@ def take_frame(buffer: ReceiveBuffer, tally: Tally | None = None) -> Frame | Non
     return None
 
 
-def take_expected(buffer: ReceiveBuffer, header: bytes, most: int) -> tuple[bytes, bool] | None:
-    """Take the frame at the beginning of the buffer if it is whole and good, has the ``header`` of that frame, and an
-    information field of 1 to ``most`` octets, which is returned with the segmentation bit.
+def expected(octets: bytes, header: bytes, most: int) -> tuple[bytes, bool] | None:
+    """The information field of ``octets``, and whether it is a segment, if they are exactly one good frame with the
+    ``header`` of that frame and 1 to ``most`` octets of information. None: ``take_frame`` tells what they are.
 
-    Else None, and nothing is taken: ``take_frame`` tells what is there. It reads the same frames at twice the cost.
+    It reads the same frames as ``take_frame`` at a third of the cost.
     """
-    octets = buffer.view()
-    # The closing flag of the frame before may lie there still, beside the opening one.
-    start = 2 if octets.startswith(b"\x7e\x7e") else 1
-    if not octets.startswith(header, start + 2) or octets[0] != FLAG:
+    length, behind = len(octets) - 2, len(header) + 5
+    if (
+        not 0 < length - behind - 1 <= most
+        or not octets.startswith(header, 3)
+        or not octets[0] == octets[-1] == FLAG
+        or octets[1] & ~_SEGMENTED != _TYPE_3 | length >> 8
+        or octets[2] != length & 0xFF
+        or crc16(octets[1:-1]) != _GOOD
+        or crc16(octets[1:behind]) != _GOOD
+    ):
         return None
-    first = octets[start]
-    end = start + ((first & 0x07) << 8 | octets[start + 1])
-    behind = len(header) + 4
-    if first & 0xF0 != _TYPE_3 or octets[end : end + 1] != _FLAG_OCTET or not 0 < end - start - behind - 2 <= most:
-        return None
-    body = bytes(octets[start:end])
-    if crc16(body) != _GOOD or crc16(body[:behind]) != _GOOD:
-        return None
-    buffer.drop(end)
-    return body[behind:-2], bool(first & _SEGMENTED)
+    return octets[behind:-3], bool(octets[1] & _SEGMENTED)
 
 
 def is_incomplete(buffer: ReceiveBuffer) -> bool:

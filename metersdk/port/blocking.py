@@ -170,9 +170,9 @@ def _waiting(sock: socket.socket, *, to_write: bool = False) -> Callable[[float]
         ask = poll.poll
 
         def wait(seconds: float) -> bool:
-            if seconds == float("inf"):
-                return bool(ask())
-            return bool(ask(min(max(0.0, seconds) * 1000, _LONGEST_POLL)))
+            if 0 <= seconds < _LONGEST_POLL / 1000:
+                return bool(ask(seconds * 1000))
+            return bool(ask(0 if seconds < 0 else None if seconds == float("inf") else _LONGEST_POLL))
 
         return wait
 
