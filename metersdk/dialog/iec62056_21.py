@@ -212,8 +212,12 @@ def _by_family(line: OpticalLine, settings: SignOn, family: Quirks | None) -> Di
     if family is None:
         return replace(settings, families=None)
     yield Emit(State("family", family.family))
-    called = (family.request_start, family.request_end, family.wake_up_octets)
-    if called != (settings.start, settings.end, settings.wake_up_octets):
+    own = (family.request_start, family.request_end, family.wake_up_octets)
+    standard = Quirks()
+    if own not in (
+        (standard.request_start, standard.request_end, None),
+        (settings.start, settings.end, settings.wake_up_octets),
+    ):
         hint = f"connect(vendor={family.family!r}) asks in its way"
         line.note("family-request", f"{family.family} gives more when it is asked in its own way", hint)
     adopted = settings.adopting(family)

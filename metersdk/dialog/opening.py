@@ -109,6 +109,9 @@ class Plan:
             timing=_optical(timing),
         ).opened_for(quirks)
         sign_on = replace(sign_on, wake_up=sign_on.wake_up if wake_up is None else wake_up == 1, families=families)
+        if (number := told.get("list")) is not None:
+            known = tuple(quirks.lists or "123456789")
+            sign_on = replace(sign_on, start="/" + _one_of(number, known, "list of this meter"))
         plan = cls(
             medium=medium,
             framing=framing or "wrapper",

@@ -25,6 +25,9 @@ class Quirks:
     request_start: str = "/?"
     """What opens the request, before the address: ``/?``, or ``/#`` and others of some makers."""
 
+    lists: str = ""
+    """Digits of the lists of registers the meter has besides its readout, asked for with ``/2!`` and so on."""
+
     request_end: str = "!\r\n"
     """What ends the request, after the address."""
 
