@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,11 @@ def test_skip_makes_a_pure_package(tree: Path) -> None:
     wheel = setup(tree, "bdist_wheel", METERSDK_BUILD="skip")
     assert wheel.returncode == 0, wheel.stderr
     assert [path.name for path in (tree / "dist").iterdir()] == ["metersdk-0.1.0-py3-none-any.whl"]
+    with zipfile.ZipFile(tree / "dist" / "metersdk-0.1.0-py3-none-any.whl") as packed:
+        inside = packed.namelist()
+    for folder in ("metersdk/simulator/images", "metersdk/vendor/families"):
+        here = {f"{folder}/{path.name}" for path in (ROOT / folder).glob("*.toml")}
+        assert here and here <= set(inside)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="CC has no say there")
