@@ -153,6 +153,9 @@ if os.name == "posix":
     import termios
     import tty
 
+    from metersdk.port.host.posix_line import Marks
+    from metersdk.port.pty import PtyWire
+
 pty = pytest.mark.skipif(sys.platform != "linux", reason="pseudo terminals and /proc of Linux")
 
 
@@ -199,10 +202,11 @@ def test_a_pseudo_terminal_that_is_kept(terminal: tuple[int, int, str]) -> None:
 @pty
 def test_octets_from_the_sun(terminal: tuple[int, int, str]) -> None:
     master, _, path = terminal
-    os.write(master, b"\x00\x80\xff")
+    os.write(master, b"of before")
     line = System().open_line(path)
     try:
         line.configure()
+        os.write(master, b"\x00\x80\xff")
         assert line.set_baud(9600) == 9600 and line.receive(1) == b"\x00\x80\xff" and line.receive(0) == b""
         assert (line.counters(), line.low_latency(), line.set_low_latency()) == (None, None, False)
         line.send(b"x")
@@ -211,6 +215,28 @@ def test_octets_from_the_sun(terminal: tuple[int, int, str]) -> None:
             line.set_baud(1234)
     finally:
         line.close()
+
+
+@pty
+def test_a_terminal_of_a_simulated_meter() -> None:
+    wire = PtyWire()
+    line = System().open_line(wire.path)
+    try:
+        line.configure()
+        wire.write(b"\xff\x00\x80")
+        assert line.receive(1) == b"\xff\x00\x80"
+    finally:
+        line.close()
+        wire.close()
+
+
+@pty
+def test_damaged_octets_are_kept_as_they_came() -> None:
+    marks = Marks()
+    # PARMRK: FF 00 before what had a framing or parity error, FF before an FF that was good.
+    assert marks.take_out(b"a\xff\x00\x78b\xff\xffc\xff\x00\x00") == b"a\x78b\xffc\x00"
+    whole = b"\xff\x00\x80\xff\xff\xff\x00\xff"
+    assert b"".join(marks.take_out(bytes((octet,))) for octet in whole) == b"\x80\xff\xff"
 
 
 @pty
