@@ -28,6 +28,7 @@ _COMMANDS = {
     "get": "objects",
     "set": "objects",
     "action": "objects",
+    "programming": "programming",
     "vendors": "vendors",
     "exposure": "exposure",
     "scan": "scan",

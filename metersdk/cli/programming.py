@@ -1,0 +1,143 @@
+"""programming: registers of a meter in programming mode of IEC 62056-21, read, written, executed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, cast, get_args
+
+import click
+
+from metersdk.apdu.dataset import DataSet
+from metersdk.cli.options import Connection, talks
+from metersdk.cli.output import describe, grid
+from metersdk.cli.secrets import password
+from metersdk.errors import LocalProtocolError, MeterReportedError
+from metersdk.meter import Programming
+
+_What = Literal["read", "write", "execute"]
+_PARTIAL = 8
+
+
+@click.command()
+@click.option("--command", metavar="CD", help="Another command than R1, W1, E2: R5, W5, ..")
+@click.option("--raw", is_flag=True, help="read: the text as it came, partial blocks joined.")
+@click.option("--level", type=click.IntRange(1, 2), help="The password goes as P1 or P2. [by the meter's family]")
+@click.option("--algorithm", metavar="NAME", help="What makes P2 of operand and password. [by the meter's family]")
+@click.option("--write", "may_write", is_flag=True, help="Allow write and execute.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@talks
+@click.argument("what", metavar="read|write|execute", type=click.Choice(get_args(_What)))
+@click.argument("words", metavar="ADDRESS...", nargs=-1, required=True)
+def programming(
+    connection: Connection,
+    command: str | None,
+    raw: bool,
+    level: int | None,
+    algorithm: str | None,
+    may_write: bool,
+    yes: bool,
+    what: _What,
+    words: tuple[str, ...],
+) -> int:
+    """Programming mode of IEC 62056-21.
+
+    read ADDRESS... takes several, each with data in brackets where it needs some: 'P.01(;)'. write ADDRESS VALUE... and
+    execute ADDRESS [VALUE...] want --write, and ask first on a terminal; VALUE - is read from stdin.
+    """
+    if raw and what != "read":
+        raise LocalProtocolError("--raw is for read")
+    address, *values = words
+    if what == "write" and not values:
+        raise LocalProtocolError("write needs an address and a value")
+    if what != "read":
+        if not may_write:
+            raise LocalProtocolError(f"{what} changes the meter", hint="say so with --write")
+        _ask(f"{what.capitalize()} {address}?", yes)
+    hidden = "-" in values
+    values = [sys.stdin.readline().rstrip("\r\n") if value == "-" else value for value in values]
+    secret = password(connection.password_from) if connection.password_from is not None else None
+    # The password is that of P1 or P2; to DLMS it means nothing.
+    plain = replace(connection, protocol="iec62056-21", password_from=None)
+    kind = cast(Literal[1, 2] | None, level)
+    with (
+        plain.open() as meter,
+        meter.programming(password=secret, level=kind, algorithm=algorithm, write=may_write) as session,
+    ):
+        if what == "read":
+            return _read(connection, session, words, command or "R1", raw)
+        if what == "write":
+            session.write(address, values, command=command or "W1")
+            told: Sequence[DataSet] = ()
+        else:
+            told = session.execute(address, values or "", command=command or "E2")
+    out = connection.out
+    if out.is_text:
+        out.say(f"{address}: {'written' if what == 'write' else 'done'}")
+        _show(connection, [(address, one) for one in told])
+    else:
+        shown: dict[str, object] = {} if hidden else {"values": values}
+        kind_of = "written" if what == "write" else "done"
+        out.one(
+            connection.name, kind_of, {"address": address, **shown, "answer": [_described("", one) for one in told]}
+        )
+    return 0
+
+
+def _read(connection: Connection, session: Programming, words: Sequence[str], command: str, raw: bool) -> int:
+    """Some registers; where one is refused the others come nevertheless."""
+    out = connection.out
+    found: list[tuple[str, DataSet]] = []
+    refused: list[tuple[str, MeterReportedError]] = []
+    for word in words:
+        address, data = _parts(word)
+        try:
+            if raw:
+                sys.stdout.write(session.read_blocks(address, data, command=command).decode("latin-1") + "\n")
+                continue
+            found += [(address, one) for one in session.read(address, data, command=command)]
+        except MeterReportedError as error:
+            # A meter that signed off says no more.
+            if len(words) == 1 or error.code.startswith("B"):
+                raise
+            refused.append((address, error))
+    if out.is_text:
+        _show(connection, found)
+        for address, why in refused:
+            out.say(f"refused: {address}: {why.code}", "red")
+    elif not raw:
+        rows = [_described(address, one) for address, one in found]
+        more = {"refused": [{"address": address, "error": describe(why)} for address, why in refused]}
+        out.records("data_set", "data_sets", rows, target=connection.name, **more)
+        if out.mode == "jsonl":
+            for address, why in refused:
+                out.record("refused", address=address, error=describe(why))
+    if refused:
+        return _PARTIAL if found else refused[0][1].exit_code
+    return 0
+
+
+def _parts(word: str) -> tuple[str, list[str]]:
+    """``P.01(a)(b)`` -> address and the values of its brackets."""
+    address, opening, rest = word.partition("(")
+    if opening and not rest.endswith(")"):
+        raise LocalProtocolError(f"{word}: a bracket is not closed")
+    return address, rest[:-1].split(")(") if opening else [""]
+
+
+def _show(connection: Connection, found: Sequence[tuple[str, DataSet]]) -> None:
+    if found:
+        rows = [[one.address or asked, " ".join(f"({value})" for value in one.values)] for asked, one in found]
+        connection.out.show(grid(connection.out.data, ("Address", "Values"), rows))
+
+
+def _described(asked: str, one: DataSet) -> dict[str, object]:
+    values = [{"text": value.text, "unit": value.unit} for value in one.values]
+    return {"address": one.address or asked, "values": values}
+
+
+def _ask(question: str, yes: bool) -> None:
+    """Before something is changed, where a person is there to be asked."""
+    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        click.confirm(question, abort=True, err=True)
