@@ -11,7 +11,7 @@ from metersdk.apdu.kmp import KmpRegister
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.programming import Programming, ProgrammingSettings
 from metersdk.dialog.session import Code
-from metersdk.dialog.timing import Timing, within
+from metersdk.dialog.timing import Timing, limited
 from metersdk.effects import Dialog, Emit, Now, Progress, Receive, Send, SetLine, State
 from metersdk.errors import DecodeError, Finding, FrameError, LocalProtocolError, NoAnswer
 from metersdk.frame.buffer import ReceiveBuffer
@@ -193,7 +193,7 @@ class KmpSession:
         return str(self._identity)
 
     def limited(self, dialog: Dialog[T]) -> Dialog[T]:
-        return within(dialog, self._timing.total)
+        return limited(dialog, self._timing)
 
     def identify(self) -> Dialog[Identity]:
         """With type and software revision as the model."""

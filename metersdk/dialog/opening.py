@@ -16,7 +16,7 @@ from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
 from metersdk.dialog.optical import OpticalTiming
 from metersdk.dialog.readout import ListeningSource, ReadoutSession, SignedOnSource
 from metersdk.dialog.session import DlmsSession, Session
-from metersdk.dialog.timing import Timing, within
+from metersdk.dialog.timing import Timing, limited
 from metersdk.effects import Dialog, Emit, Now, SetLine, State
 from metersdk.errors import Cancel, DecodeError, LocalProtocolError, MeterError, NoAnswer, ServiceError
 from metersdk.frame.buffer import ReceiveBuffer
@@ -146,7 +146,7 @@ class Plan:
         return plan.adopting(quirks)
 
     def adopting(self, quirks: Quirks) -> Plan:
-        """This plan for a meter of that family, as far as the session over DLMS is concerned."""
+        """This plan for a meter of that family, as far as what follows the sign-on is concerned."""
         return replace(
             self,
             hdlc=replace(
@@ -162,6 +162,7 @@ class Plan:
                 release=quirks.release == "rlrq",
             ),
             quirks=quirks,
+            timing=replace(self.timing, guard=max(self.timing.guard, quirks.guard)),
         )
 
     @property
@@ -217,7 +218,7 @@ def open_session(plan: Plan) -> Dialog[Session]:
         AssociationRefused, SecurityError: the meter did not want this client.
         RemoteProtocolError: what answered does not speak the protocol.
     """
-    return within(_open_session(plan), plan.timing.total)
+    return limited(_open_session(plan), plan.timing)
 
 
 def _open_session(plan: Plan) -> Dialog[Session]:

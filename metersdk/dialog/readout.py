@@ -15,7 +15,7 @@ from metersdk.dialog.iec62056_21 import SignedOn, SignOn
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.programming import Programming, ProgrammingSettings, open_programming
 from metersdk.dialog.session import Code
-from metersdk.dialog.timing import Timing, within
+from metersdk.dialog.timing import Timing, limited
 from metersdk.effects import Dialog, Emit
 from metersdk.errors import (
     DecodeError,
@@ -143,7 +143,7 @@ class ReadoutSession:
         return str(self._identity)
 
     def limited(self, dialog: Dialog[T]) -> Dialog[T]:
-        return within(dialog, self._timing.total)
+        return limited(dialog, self._timing)
 
     def readout(self) -> Dialog[Readout]:
         """The data message; every call after the first signs on anew, or waits for the next telegram."""

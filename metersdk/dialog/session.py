@@ -16,7 +16,7 @@ from metersdk.dialog.association import Association
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.profile import iter_profile, read_profile
 from metersdk.dialog.programming import Programming, ProgrammingSettings
-from metersdk.dialog.timing import Timing, within
+from metersdk.dialog.timing import Timing, limited
 from metersdk.effects import Dialog, Emit, Progress
 from metersdk.errors import DataAccessError, DecodeError, Finding, LocalProtocolError, MeterError
 from metersdk.model.clock import DateTime
@@ -96,7 +96,7 @@ class DlmsSession:
         return str(self._identity) or "dlms"
 
     def limited(self, dialog: Dialog[T]) -> Dialog[T]:
-        return within(dialog, self._timing.total)
+        return limited(dialog, self._timing)
 
     def identify(self) -> Dialog[Identity]:
         """Logical device name, serial number and system title, as far as this client may read them."""

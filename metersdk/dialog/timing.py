@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from metersdk.effects import Dialog, Effect, Now, Receive, Sleep
+from metersdk.effects import Dialog, Effect, Now, Receive, Send, Sleep
 from metersdk.errors import LocalProtocolError, NoAnswer
 
 T = TypeVar("T")
@@ -26,18 +26,50 @@ class Timing:
         latency: round trip to the line of a sign-on: of a gateway, a modem, a radio.
         switch_margin: from the end of the acknowledgement of a sign-on to the change of speed, at the first try; None
             is 60 ms. A meter answers after 200 ms at the earliest (IEC 62056-21 6.4), so it must be less than that.
+        guard: between what the meter sent and what is sent next; 0.01 to 0.02 for heads and meters that turn slowly.
     """
 
     response: float = 5.0
     total: float | None = None
     latency: float = 0.0
     switch_margin: float | None = None
+    guard: float = 0.0
 
     def __post_init__(self) -> None:
         if self.response <= 0 or (self.total is not None and self.total <= 0):
             raise LocalProtocolError("a time to wait is more than 0 seconds")
-        if self.latency < 0 or (self.switch_margin is not None and self.switch_margin < 0):
-            raise LocalProtocolError("a latency and a margin are 0 seconds or more")
+        if self.latency < 0 or self.guard < 0 or (self.switch_margin is not None and self.switch_margin < 0):
+            raise LocalProtocolError("a latency, a guard and a margin are 0 seconds or more")
+
+
+def limited(dialog: Dialog[T], timing: Timing) -> Dialog[T]:
+    """One call as its caller wants it: within ``total``, with ``guard`` before each turn."""
+    return within(paced(dialog, timing.guard), timing.total)
+
+
+def paced(dialog: Dialog[T], guard: float) -> Dialog[T]:
+    """``dialog``, which sends no sooner than ``guard`` seconds after it heard something."""
+    return _paced(dialog, guard) if guard else dialog
+
+
+def _paced(dialog: Dialog[T], guard: float) -> Dialog[T]:
+    heard = False
+    try:
+        effect: Effect = next(dialog)
+        while True:
+            try:
+                if heard and isinstance(effect, Send):
+                    heard = False
+                    yield Sleep(guard)
+                answer = yield effect
+            except BaseException as error:
+                effect = dialog.throw(error)
+                continue
+            heard = heard or (isinstance(effect, Receive) and bool(answer))
+            effect = dialog.send(answer)
+    except StopIteration as end:
+        value: T = end.value
+        return value
 
 
 def within(dialog: Dialog[T], seconds: float | None) -> Dialog[T]:

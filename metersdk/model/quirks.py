@@ -40,6 +40,9 @@ class Quirks:
     quiet_before: float = 0.0
     """Seconds of silence the meter wants before a request."""
 
+    guard: float = 0.0
+    """Seconds between what the meter sent and what is sent next; 0.01 to 0.02 for heads and meters that turn slowly."""
+
     initial_baud: int = 300
     """Speed of the sign-on; another than 300 for meters that never switch."""
 

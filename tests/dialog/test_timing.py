@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from metersdk.dialog.timing import GOODBYE, within
+from metersdk.dialog.timing import GOODBYE, Timing, limited, paced, within
 from metersdk.effects import Dialog, Receive, Send, Sleep
-from metersdk.errors import NoAnswer
+from metersdk.errors import LocalProtocolError, NoAnswer, PortClosed
 from metersdk.port.drive import run
+from metersdk.port.line import LineModel
 from metersdk.port.virtual import VirtualPort
 
 
@@ -59,3 +60,53 @@ def test_without_a_limit_and_within_it_the_result_comes_through() -> None:
 
     assert run(within(quick(), None), VirtualPort(deaf())) == 7
     assert run(within(quick(), 2.0), VirtualPort(deaf())) == 7
+
+
+def test_a_guard_before_each_turn() -> None:
+    """No sooner than the guard after the meter was heard; nothing waits where nothing was heard."""
+
+    def asks() -> Dialog[list[bytes]]:
+        heard = []
+        for question in (b"a", b"b"):
+            yield Send(question)
+            yield Send(question)
+            heard.append((yield Receive(1.0)))
+            heard.append((yield Receive(1.0)))
+        return heard
+
+    def answers() -> Dialog[None]:
+        while True:
+            data = yield Receive(60.0)
+            if data:
+                yield Send(data)
+
+    def sent(guard: float) -> list[float]:
+        line = VirtualPort(answers(), LineModel(baud=9600))
+        run(limited(asks(), Timing(guard=guard)), line)
+        return [each.start for each in line.log if each.kind == "send" and each.side == "client"]
+
+    plain, guarded = sent(0.0), sent(0.02)
+    assert guarded[:2] == plain[:2]
+    assert [round(later - sooner, 6) for later, sooner in zip(guarded[2:], plain[2:], strict=True)] == [0.02, 0.02]
+
+
+def test_a_guarded_dialog_is_told_of_errors() -> None:
+    def asks() -> Dialog[str]:
+        try:
+            yield Receive(1.0)
+            yield Send(b"a")
+        except PortClosed:
+            return "told"
+        return "not told"
+
+    dialog = paced(asks(), 0.02)
+    assert next(dialog) == Receive(1.0)
+    assert dialog.send(b"x") == Sleep(0.02)
+    with pytest.raises(StopIteration) as end:
+        dialog.throw(PortClosed("gone"))
+    assert end.value.value == "told"
+
+
+def test_a_guard_is_no_less_than_nothing() -> None:
+    with pytest.raises(LocalProtocolError, match="guard"):
+        Timing(guard=-0.1)
