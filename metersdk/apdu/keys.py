@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from metersdk.errors import LocalProtocolError
 
 LAST_COUNTER = 0xFFFF_FFFF
-_CONTROL = tuple(bytes((control,)) for control in range(256))
+CONTROL = tuple(bytes((control,)) for control in range(256))
 
 
 class Secret:
@@ -23,11 +23,15 @@ class Secret:
     Comparison takes the same time wherever the difference is.
     """
 
-    __slots__ = ("_encrypt", "_octets")
+    __slots__ = ("encrypt", "octets")
+
+    # For ciphering alone: the octets in clear, and ``gcm()`` once that was asked for.
+    octets: bytes
+    encrypt: Callable[[bytes, bytes, bytes | None], bytes] | None
 
     def __init__(self, value: bytes | bytearray | str | Secret) -> None:
-        self._octets = value.encode() if isinstance(value, str) else bytes(value)
-        self._encrypt: Callable[[bytes, bytes, bytes | None], bytes] | None = None
+        self.octets = value.encode() if isinstance(value, str) else bytes(value)
+        self.encrypt = None
 
     @classmethod
     def from_hex(cls, text: str) -> Secret:
@@ -43,27 +47,27 @@ class Secret:
 
         Made once, for the key schedule costs more than a short APDU.
         """
-        if self._encrypt is None:
-            self._encrypt = AESGCM(self._octets).encrypt
-        return self._encrypt
+        if self.encrypt is None:
+            self.encrypt = AESGCM(self.octets).encrypt
+        return self.encrypt
 
     def aad(self, control: int) -> bytes:
         """SC || AK: what GCM authenticates beside the text, where this is the authentication key."""
-        return _CONTROL[control] + self._octets
+        return CONTROL[control] + self.octets
 
     def __bytes__(self) -> bytes:
-        return self._octets
+        return self.octets
 
     def __len__(self) -> int:
-        return len(self._octets)
+        return len(self.octets)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Secret | bytes):
-            return hmac.compare_digest(self._octets, bytes(other))
+            return hmac.compare_digest(self.octets, bytes(other))
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash((Secret, self._octets))
+        return hash((Secret, self.octets))
 
     def __deepcopy__(self, memo: object) -> Secret:
         # It never changes, and one copy in memory is enough.
