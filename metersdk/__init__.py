@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from metersdk.model.quantity import Unit
     from metersdk.model.quirks import Quirks
     from metersdk.model.reading import Reading
+    from metersdk.model.telegram import Telegram
     from metersdk.port.counters import CounterFile
 
 __version__ = "0.1.0"
@@ -51,6 +52,7 @@ _HOMES = {
     "metersdk.model.quantity": ("Unit",),
     "metersdk.model.quirks": ("Quirks",),
     "metersdk.model.reading": ("Reading",),
+    "metersdk.model.telegram": ("Telegram",),
     "metersdk.port.counters": ("CounterFile",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -79,6 +81,7 @@ __all__ = [
     "Secret",
     "State",
     "Tag",
+    "Telegram",
     "Timing",
     "Unit",
     "aconnect",

@@ -30,6 +30,7 @@ from metersdk.model.query import ProfileQuery
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
 from metersdk.model.span import Moment
+from metersdk.model.telegram import Telegram
 from metersdk.port.address import aopen_port
 from metersdk.port.drive import AsyncPort, aiterate, arun
 from metersdk.port.target import Address, parse_address
@@ -60,6 +61,11 @@ class AsyncMeter:
         async with aiterate(self._limited(dialog), self._port) as events:
             async for piece in self._hearing.aprofiles(events):
                 yield piece
+
+    async def _telegrams(self, dialog: Dialog[object]) -> AsyncIterator[Telegram]:
+        async with aiterate(self._limited(dialog), self._port) as events:
+            async for telegram in self._hearing.atelegrams(events):
+                yield telegram
 
     def _limited(self, dialog: Dialog[T]) -> Dialog[T]:
         if self._closed:
@@ -110,6 +116,10 @@ class AsyncMeter:
     async def readout(self) -> Readout:
         """The data message of IEC 62056-21 modes A to D as it was sent, parsed."""
         return await self._run(self._session.readout())
+
+    def telegrams(self, count: int | None = None) -> AsyncIterator[Telegram]:
+        """What a meter sends by itself (SML, mode D, P1, DLMS pushes), as it comes: ``count`` of them, or no end."""
+        return self._telegrams(self._session.telegrams(count))
 
     def programming(
         self,
@@ -300,7 +310,8 @@ def aconnect(
         target: a device (``/dev/ttyUSB0``, ``COM3``) or a URL: ``serial:// tcp://host:port udp:// rfc2217:// pty://
             sim://NAME trace://FILE listen://:4059``. Its query keys (docs/targets.md) win over the arguments here.
         protocol: ``auto`` signs on at 300 Bd on a line (IEC 62056-21) and hands over to DLMS where the meter offers
-            mode E; on TCP and UDP it is ``dlms``.
+            mode E; on TCP and UDP it is ``dlms``. ``sml`` and ``push`` send nothing and listen to a meter that speaks
+            by itself: SML, or whatever it is; so does ``auto`` where octets come that are no answer.
         password: for ``low`` and the ``high`` mechanisms but GMAC.
         authentication: left out: ``low`` with a password, ``high-gmac`` with keys, else ``none``.
         keys: encryption and authentication key, system title, invocation counter.

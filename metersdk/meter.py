@@ -29,6 +29,7 @@ from metersdk.model.query import ProfileQuery
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
 from metersdk.model.span import Moment
+from metersdk.model.telegram import Telegram
 from metersdk.port.address import open_port
 from metersdk.port.drive import Port, iterate, run
 from metersdk.port.target import Address, parse_address
@@ -59,6 +60,10 @@ class Meter:
     def _pieces(self, dialog: Dialog[object]) -> Iterator[Profile]:
         with iterate(self._limited(dialog), self._port) as events:
             yield from self._hearing.profiles(events)
+
+    def _telegrams(self, dialog: Dialog[object]) -> Iterator[Telegram]:
+        with iterate(self._limited(dialog), self._port) as events:
+            yield from self._hearing.telegrams(events)
 
     def _limited(self, dialog: Dialog[T]) -> Dialog[T]:
         if self._closed:
@@ -107,6 +112,10 @@ class Meter:
     def readout(self) -> Readout:
         """The data message of IEC 62056-21 modes A to D as it was sent, parsed."""
         return self._run(self._session.readout())
+
+    def telegrams(self, count: int | None = None) -> Iterator[Telegram]:
+        """What a meter sends by itself (SML, mode D, P1, DLMS pushes), as it comes: ``count`` of them, or no end."""
+        return self._telegrams(self._session.telegrams(count))
 
     def programming(
         self,
@@ -262,7 +271,8 @@ def connect(
         target: a device (``/dev/ttyUSB0``, ``COM3``) or a URL: ``serial:// tcp://host:port udp:// rfc2217:// pty://
             sim://NAME trace://FILE listen://:4059``. Its query keys (docs/targets.md) win over the arguments here.
         protocol: ``auto`` signs on at 300 Bd on a line (IEC 62056-21) and hands over to DLMS where the meter offers
-            mode E; on TCP and UDP it is ``dlms``.
+            mode E; on TCP and UDP it is ``dlms``. ``sml`` and ``push`` send nothing and listen to a meter that speaks
+            by itself: SML, or whatever it is; so does ``auto`` where octets come that are no answer.
         password: for ``low`` and the ``high`` mechanisms but GMAC.
         authentication: left out: ``low`` with a password, ``high-gmac`` with keys, else ``none``.
         keys: encryption and authentication key, system title, invocation counter.

@@ -13,7 +13,7 @@ from metersdk import aio, meter
 PUBLIC = {
     *("AsyncMeter", "CaptureObject", "ClockStatus", "Column", "Counter", "CounterFile", "Data", "DateTime", "Finding"),
     *("FrameTable", "Identity", "Keys", "Meter", "MeterError", "Obis", "Profile", "Progress", "Push", "Quirks"),
-    *("Reading", "Secret", "State", "Tag", "Timing", "Unit", "aconnect", "connect", "errors", "scan"),
+    *("Reading", "Secret", "State", "Tag", "Telegram", "Timing", "Unit", "aconnect", "connect", "errors", "scan"),
 }
 
 

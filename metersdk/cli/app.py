@@ -22,6 +22,7 @@ _COMMANDS = {
     "readout": "reading",
     "read": "reading",
     "registers": "reading",
+    "listen": "listen",
     "clock": "reading",
     "profile": "profile",
     "objects": "objects",

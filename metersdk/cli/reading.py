@@ -127,7 +127,7 @@ def read(connection: Connection, codes: tuple[Obis, ...]) -> int:
             refused=[{"obis": str(code), "error": describe(why)} for code, why in refused],
         )
     else:
-        _show(out, readings)
+        show_readings(out, readings)
         for code, why in refused:
             line = Text("refused: ", style="bold red").append(f"{code}: {why.message}", style="default")
             out.notes.print(line.append(f" ({why.hint})" if why.hint else "", style="dim"), soft_wrap=True)
@@ -144,14 +144,15 @@ def registers(connection: Connection) -> None:
     with connection.open() as meter:
         readings = meter.registers()
     if out.is_text:
-        _show(out, readings)
+        show_readings(out, readings)
         out.say(f"{len(readings)} registers", "dim")
     else:
         rows = (reading.model_dump(mode="json") for reading in readings)
         out.records("reading", "readings", rows, target=connection.name)
 
 
-def _show(out: Output, readings: Sequence[Reading]) -> None:
+def show_readings(out: Output, readings: Sequence[Reading]) -> None:
+    """A table of readings; nothing if there are none."""
     if not readings:
         return
     timed = any(reading.time is not None for reading in readings)

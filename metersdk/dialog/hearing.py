@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from metersdk.effects import Push
 from metersdk.errors import Finding
 from metersdk.model.profile import Profile
+from metersdk.model.telegram import Telegram
 
 # A meter that pushes all day must not fill the memory of who only reads registers: the oldest go first.
 KEPT = 1000
@@ -33,6 +34,22 @@ class Hearing:
         """The profile pieces among ``events``; the others are heard."""
         for event in events:
             if isinstance(event, Profile):
+                yield event
+            else:
+                self(event)
+
+    def telegrams(self, events: Iterable[object]) -> Iterator[Telegram]:
+        """The telegrams among ``events``; the others are heard."""
+        for event in events:
+            if isinstance(event, Telegram):
+                yield event
+            else:
+                self(event)
+
+    async def atelegrams(self, events: AsyncIterable[object]) -> AsyncIterator[Telegram]:
+        """The same for asyncio."""
+        async for event in events:
+            if isinstance(event, Telegram):
                 yield event
             else:
                 self(event)

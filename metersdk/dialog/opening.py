@@ -14,7 +14,9 @@ from metersdk.dialog.kmp import BAUD as KMP_BAUD
 from metersdk.dialog.kmp import open_kmp
 from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
 from metersdk.dialog.optical import OpticalTiming
-from metersdk.dialog.readout import ListeningSource, ReadoutSession, SignedOnSource
+from metersdk.dialog.push_session import PushSession
+from metersdk.dialog.pushers import PUSH_BAUDS, Ear, Pusher, PushLine
+from metersdk.dialog.readout import ReadoutSession, SignedOnSource
 from metersdk.dialog.session import DlmsSession, Session
 from metersdk.dialog.timing import Timing, limited
 from metersdk.effects import Dialog, Emit, Now, SetLine, State
@@ -22,11 +24,12 @@ from metersdk.errors import Cancel, DecodeError, LocalProtocolError, MeterError,
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.hdlc import Frame, FrameKind, control_octet
 from metersdk.frame.hdlc_address import Address
+from metersdk.frame.recognise import Speech
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.quirks import Quirks
 
-ProtocolName: TypeAlias = Literal["auto", "iec62056-21", "dlms", "kmp"]
+ProtocolName: TypeAlias = Literal["auto", "iec62056-21", "dlms", "sml", "push", "kmp"]
 AuthenticationName: TypeAlias = Literal["none", "low", "high", "high-md5", "high-sha1", "high-gmac", "high-sha256"]
 SecurityName: TypeAlias = Literal["none", "authenticated", "encrypted", "authenticated-encrypted"]
 Medium: TypeAlias = Literal["line", "stream", "datagram"]
@@ -43,6 +46,9 @@ _CHARACTER_BITS = 10
 _FAREWELL = 2.0
 # Seconds that a meter amid its data message, or noise, may keep the line busy before it is told to stop.
 _BUSY_LINE = 20.0
+# Seconds to listen on a line where octets came that were no answer: for the next of them, and in all.
+_OVERHEARD_NEXT = 5.0
+_OVERHEARD = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class Plan:
     Attributes:
         medium: a ``line`` has a speed and may want a sign-on; ``stream`` and ``datagram`` have none.
         framing: HDLC or the wrapper, where the medium is no line.
-        protocol: ``auto`` signs on where there is a line, and speaks DLMS elsewhere.
+        protocol: ``auto`` signs on where there is a line, and speaks DLMS elsewhere; ``sml`` and ``push`` listen.
         baud: speed of direct HDLC on a line, without sign-on, and of a meter that pushes in mode D.
         listen: mode D: the meter speaks by itself, nothing is sent.
         sign_on, hdlc, association, quirks, timing: the settings of each layer.
@@ -63,6 +69,7 @@ class Plan:
     protocol: ProtocolName = "auto"
     baud: int = 9600
     listen: bool = False
+    pushes: PushLine = field(default_factory=PushLine)
     sign_on: SignOn = field(default_factory=SignOn)
     hdlc: HdlcSettings = field(default_factory=HdlcSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
@@ -108,6 +115,12 @@ class Plan:
             parity="hardware" if hardware_parity else "software",
             timing=_optical(timing),
         ).opened_for(quirks)
+        likely = (quirks.push_baud, *PUSH_BAUDS) if mode == "D" else PUSH_BAUDS
+        pushes = PushLine(
+            bauds=() if medium != "line" else (baud,) if baud else tuple(dict.fromkeys(likely)),
+            only=Speech.SML if protocol == "sml" else Speech.TELEGRAM if mode == "D" else None,
+            quirks=quirks,
+        )
         sign_on = replace(sign_on, wake_up=sign_on.wake_up if wake_up is None else wake_up == 1, families=families)
         if (number := told.get("list")) is not None:
             known = tuple(quirks.lists or "123456789")
@@ -117,7 +130,8 @@ class Plan:
             framing=framing or "wrapper",
             protocol=protocol,
             baud=baud or (quirks.push_baud if mode == "D" else KMP_BAUD if protocol == "kmp" else 9600),
-            listen=mode == "D",
+            listen=mode == "D" or protocol in ("sml", "push"),
+            pushes=pushes,
             sign_on=sign_on,
             hdlc=HdlcSettings(
                 physical=_number(told, "physical", None),
@@ -211,7 +225,8 @@ def open_session(plan: Plan) -> Dialog[Session]:
     """Reach the meter as planned; what was opened half-way is closed again before an error goes on.
 
     On a line, ``auto`` asks in turn: three requests at 300 Bd, HDLC at ``baud``, the good-byes of a session left open
-    at ``baud``, one more request. With the default times a dead line is given up after 20 s, a noisy one after 40 s.
+    at ``baud``, one more request. Octets that come unasked are listened to: a meter may speak by itself. With the
+    default times a dead line is given up after 20 s, a noisy one after 40 s.
 
     Raises:
         NoAnswer: nobody answered, in any protocol that was tried; the error is that of the first one.
@@ -249,6 +264,8 @@ def _open_session(plan: Plan) -> Dialog[Session]:
 
 def _open_planned(plan: Plan) -> Dialog[Session]:
     buffer = ReceiveBuffer()
+    if plan.listen:
+        return (yield from _pushed(plan, buffer, plan.pushes.total))
     if plan.protocol == "kmp":
         return (yield from open_kmp(plan.baud, plan.timing, plan.quirks.family or None, buffer))
     # Asked for by name, IEC 62056-21 is spoken over a socket, too: a modem or a box with an optical head behind it.
@@ -257,23 +274,44 @@ def _open_planned(plan: Plan) -> Dialog[Session]:
     if plan.protocol == "dlms":
         yield SetLine(plan.baud)
         return (yield from _associate(plan, buffer, _identity(plan, None)))
-    if plan.listen:
-        family = plan.quirks.family or None
-        spoken = Identity(protocols=("iec62056-21:D",), protocol="iec62056-21:D", baud=plan.baud, family=family)
-        return ReadoutSession(ListeningSource(plan.sign_on, plan.baud, buffer), spoken, plan.timing)
     if plan.quirks.sessionless:
         baud = plan.sign_on.initial_baud
         asked = Identity(protocol="iec62056-21:C", baud=baud, family=plan.quirks.family or None)
         return ReadoutSession(SignedOnSource(None, plan.sign_on, buffer), asked, plan.timing)
+    ear = Ear()
     try:
-        signed = yield from sign_on(plan.sign_on, buffer)
+        signed = yield from ear.over(sign_on(plan.sign_on, buffer))
     except NoAnswer as silence:
         if plan.medium != "line" or silence.state != "sign-on":
             raise
-        if plan.protocol == "auto" and (session := (yield from _direct(plan, buffer))) is not None:
-            return session
+        if plan.protocol == "auto":
+            session = (yield from _overheard(plan, buffer, ear)) or (yield from _direct(plan, buffer))
+            if session is not None:
+                return session
         signed = yield from _recovered(plan, buffer, silence)
     return (yield from _signed_on(plan, buffer, signed))
+
+
+def _pushed(plan: Plan, buffer: ReceiveBuffer, total: float, first: float | None = None) -> Dialog[Session]:
+    """Nothing is sent: the meter speaks by itself. A whole telegram in ``total`` seconds, something in ``first``."""
+    pusher = Pusher(plan.pushes, buffer)
+    now: float = yield Now()
+    yield from pusher.tune(now + total, first_by=None if first is None else now + first)
+    telegram = yield from pusher.next(now + total)
+    return PushSession(pusher, telegram, plan.timing, plan.pushes.total)
+
+
+def _overheard(plan: Plan, buffer: ReceiveBuffer, ear: Ear) -> Dialog[Session | None]:
+    """Octets came that are no answer and no echo: somebody speaks here. None if it is nobody that can be read."""
+    if not ear.busy:
+        return None
+    yield Emit(State("overheard", f"{ear.heard} octets, and no answer; listening for a meter that speaks by itself"))
+    buffer.clear()
+    try:
+        return (yield from _pushed(plan, buffer, _OVERHEARD, _OVERHEARD_NEXT))
+    except NoAnswer:
+        buffer.clear()
+        return None
 
 
 def _signed_on(plan: Plan, buffer: ReceiveBuffer, signed: SignedOn) -> Dialog[Session]:

@@ -179,6 +179,12 @@ class ReadoutSession:
             )
         return self._identity
 
+    def telegrams(self, count: int | None) -> Dialog[object]:
+        """This meter sends when it is asked."""
+        raise LocalProtocolError(
+            "telegrams are what a meter sends by itself; this one is asked", hint="readout() asks for the next one"
+        )
+
     def registers(self) -> Dialog[list[Reading]]:
         home = yield from self._held()
         readings = []

@@ -13,9 +13,11 @@ class Identity(BaseModel):
         model: identification text of IEC 62056-21 without manufacturer, speed and ``\\W`` sequences.
         serial_number: meter serial number (0.0.96.1.0.255), or the device id of a readout (C.1, 0.0.0).
         logical_device_name: COSEM logical device name (0.0.42.0.0.255).
+        server_id: server id of an SML meter in hex; its maker and serial number stand in it.
         system_title: DLMS system title in hex, 16 digits.
         identification: the identification line as it was sent.
-        protocols: what the meter offers: ``"iec62056-21:A"`` to ``":D"``, ``"dlms:hdlc"``, ``"dlms:wrapper"``.
+        protocols: what the meter offers: ``"iec62056-21:A"`` to ``":D"``, ``"dlms:hdlc"``, ``"dlms:wrapper"``,
+            ``"sml"``, ``"p1"``.
         protocol: what this session speaks, one of ``protocols``.
         baud: speed of the line after negotiation; None where there is no line.
         family: the vendor data that hold for this meter, chosen or found by its identification; None: the standard.
@@ -28,6 +30,7 @@ class Identity(BaseModel):
     serial_number: str | None = None
     logical_device_name: str | None = None
     system_title: str | None = None
+    server_id: str | None = None
     identification: str | None = None
     protocols: tuple[str, ...] = ()
     protocol: str = ""

@@ -46,8 +46,8 @@ class Reading(BaseModel):
 
     ``value`` is ``Decimal`` for numbers (exact, with the meter's resolution), else text, octets, a time or a tuple;
     ``raw`` is what stood on the wire before scaling, leading zeros included. ``time`` is the capture time of extended
-    and demand registers and of billing values. ``name`` is filled from the OBIS code. For JSON:
-    ``model_dump(mode="json")``.
+    and demand registers and of billing values; ``sec_index`` that of an SML meter without a clock, in seconds that it
+    has run. ``name`` is filled from the OBIS code. For JSON: ``model_dump(mode="json")``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,6 +59,7 @@ class Reading(BaseModel):
     status: Annotated[Raw, PlainValidator(_raw), PlainSerializer(plain, when_used="json")] = None
     name: str = ""
     raw: Annotated[Raw, PlainValidator(_raw), PlainSerializer(plain, when_used="json")] = None
+    sec_index: int | None = None
 
     @model_validator(mode="before")
     @classmethod

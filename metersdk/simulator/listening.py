@@ -12,6 +12,7 @@ from metersdk.errors import LocalProtocolError
 from metersdk.frame.iec62056_21 import BAUD_B, BAUD_C, Identification, parse_identification
 from metersdk.port.target import Address, parse_address
 from metersdk.simulator.device import MeterDevice
+from metersdk.simulator.pusher import BAUD
 from metersdk.simulator.station import Speech, StationSettings, optical_meter
 
 Kind = Literal["pty", "tcp", "udp", "rfc2217", "dial"]
@@ -36,8 +37,9 @@ class Listening:
 
     Attributes:
         kind: kind of port; host and port say where, port 0 takes a free one. ``dial`` calls a client there.
-        speech: ``optical`` begins with a sign-on and hands over to HDLC in mode E; the others speak at once.
-        baud: speed of HDLC at once; in modes B to E the speed to change to, in mode D the one it pushes at.
+        speech: ``optical`` begins with a sign-on and hands over to HDLC in mode E; ``sml`` and ``p1`` push; the others
+            speak at once.
+        baud: speed of HDLC at once, and of pushes; in modes B to E the speed to change to.
         mode: mode of IEC 62056-21 the meter shall have, whatever its image says.
         identification: replaces that of the image, ``MSK5METER``.
         optical: what else is replaced of the optical port.
@@ -61,7 +63,8 @@ class Listening:
         optical = None
         if self.speech == "optical":
             optical = self._optical(device)
-        return StationSettings(self.speech, self.baud or 9600, optical, self.hdlc, self.inactivity)
+        period = self.optical.get("push_period", 1.0)
+        return StationSettings(self.speech, self.baud, optical, self.hdlc, self.inactivity, period)
 
     def target(self, settings: StationSettings, path: str, port: int) -> str:
         """What a client takes to reach the meter."""
@@ -69,10 +72,13 @@ class Listening:
         scheme = "listen" if self.kind == "dial" else self.kind
         where = path if self.kind == "pty" else f"{scheme}://{host}:{port}"
         keys = []
-        if self.kind in ("tcp", "dial"):
+        if self.speech in ("sml", "p1"):
+            keys.append("protocol=push")
+            keys += [f"baud={self.baud or BAUD[self.speech]}"] if self.kind in ("pty", "rfc2217") else []
+        elif self.kind in ("tcp", "dial"):
             keys.append(f"framing={self.speech}")
         elif self.speech == "hdlc":
-            keys += ["protocol=dlms", f"baud={settings.baud}"]
+            keys += ["protocol=dlms", f"baud={settings.baud or 9600}"]
         if settings.optical is not None and settings.optical.pusher:
             keys += ["mode=D", f"baud={settings.optical.push_baud}"]
         return where + ("?" + "&".join(keys) if keys else "")
@@ -142,9 +148,9 @@ def parse_listening(text: str) -> Listening:
 
 
 _SPEECHES: dict[str, tuple[str, ...]] = {
-    "pty": ("optical", "hdlc"),
-    "rfc2217": ("optical", "hdlc"),
-    "tcp": ("wrapper", "hdlc", "optical"),
+    "pty": ("optical", "hdlc", "sml", "p1"),
+    "rfc2217": ("optical", "hdlc", "sml", "p1"),
+    "tcp": ("wrapper", "hdlc", "optical", "sml", "p1"),
     "dial": ("wrapper", "hdlc"),
 }
 

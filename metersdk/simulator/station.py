@@ -16,8 +16,9 @@ from metersdk.errors import MeterError, NoAnswer, PortError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.simulator.device import MeterDevice
 from metersdk.simulator.programming import programming_side
+from metersdk.simulator.pusher import push
 
-Speech = Literal["optical", "hdlc", "wrapper", "datagram"]
+Speech = Literal["optical", "hdlc", "wrapper", "datagram", "sml", "p1"]
 # A wrapper or HDLC client that went away without a word is not missed for ever.
 _IDLE = 120.0
 
@@ -27,18 +28,21 @@ class StationSettings:
     """How a meter behaves on one of its ports.
 
     Attributes:
-        speech: ``optical`` begins with a sign-on at 300 Bd and hands over to HDLC in mode E; the others speak at once.
-        baud: speed of a line that speaks HDLC at once.
+        speech: ``optical`` begins with a sign-on at 300 Bd and hands over to HDLC in mode E; ``sml`` and ``p1`` send
+            telegrams by themselves, the others speak at once.
+        baud: speed of a line that speaks HDLC at once, or pushes; None is what is usual for it.
         optical: replaces what the image says of the optical port: address, faults, sleep, echo, pusher.
         hdlc: what it agrees to.
         inactivity: seconds without a word after which HDLC on an optical port ends.
+        push_period: seconds between telegrams of SML and P1.
     """
 
     speech: Speech = "optical"
-    baud: int = 9600
+    baud: int | None = None
     optical: OpticalMeter | None = None
     hdlc: HdlcServerSettings = field(default_factory=HdlcServerSettings)
     inactivity: float = _IDLE
+    push_period: float = 1.0
 
 
 def station(device: MeterDevice, settings: StationSettings) -> Dialog[None]:
@@ -53,10 +57,12 @@ def station(device: MeterDevice, settings: StationSettings) -> Dialog[None]:
                 yield from _one_link(device, settings, buffer, accepted)
                 buffer.clear()
     if settings.speech == "hdlc":
-        yield SetLine(settings.baud)
+        yield SetLine(settings.baud or 9600)
         link = HdlcServerLink(settings.hdlc, buffer)
         while True:
             yield from _serve_link(device, link, accepted)
+    if settings.speech in ("sml", "p1"):
+        yield from push(device, settings.speech, baud=settings.baud, period=settings.push_period)
     wrapper = WrapperServerLink(buffer, datagram=settings.speech == "datagram")
     while True:
         yield from _serve_link(device, wrapper, accepted)

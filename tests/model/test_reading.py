@@ -30,6 +30,7 @@ def test_a_full_reading() -> None:
         "status": 8,
         "name": "Active energy import (+A)",
         "raw": "0012345.678",
+        "sec_index": None,
     }
     assert reading.model_dump()["value"] == Decimal("12345.678")
 

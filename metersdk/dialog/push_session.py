@@ -1,0 +1,151 @@
+"""The session of a meter that speaks by itself: its last telegram, and those that follow."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NoReturn, TypeVar
+
+from metersdk.apdu.axdr import Data
+from metersdk.dialog.iec62056_21_readout import Readout
+from metersdk.dialog.programming import Programming, ProgrammingSettings
+from metersdk.dialog.pushers import Pusher
+from metersdk.dialog.session import Code
+from metersdk.dialog.timing import Timing, within
+from metersdk.effects import Dialog, Emit, Now
+from metersdk.errors import DecodeError, LocalProtocolError
+from metersdk.model.clock import DateTime
+from metersdk.model.cosem.view import ObjectView
+from metersdk.model.identity import Identity
+from metersdk.model.obis import Obis
+from metersdk.model.profile import Profile
+from metersdk.model.query import ProfileQuery
+from metersdk.model.reading import Reading
+from metersdk.model.telegram import Telegram
+
+T = TypeVar("T")
+
+
+class PushSession:
+    """A meter that pushes; nothing is ever sent to it.
+
+    Args:
+        pusher: the line.
+        first: its first telegram.
+        timing: the caller's limits.
+        patience: seconds to wait for a telegram.
+    """
+
+    def __init__(self, pusher: Pusher, first: Telegram, timing: Timing, patience: float) -> None:
+        self._pusher = pusher
+        self._last = first
+        self._fresh = True
+        self._timing = timing
+        self._patience = patience
+
+    @property
+    def name(self) -> str:
+        return str(self._last.identity)
+
+    def limited(self, dialog: Dialog[T]) -> Dialog[T]:
+        return within(dialog, self._timing.total)
+
+    def telegram(self) -> Dialog[Telegram]:
+        """The first telegram once, then the next that comes."""
+        if not self._fresh:
+            now: float = yield Now()
+            self._last = yield from self._pusher.next(now + self._patience)
+        self._fresh = False
+        return self._last
+
+    def telegrams(self, count: int | None = None) -> Dialog[object]:
+        """Emit ``count`` telegrams as they come; None: without end.
+
+        Raises:
+            NoAnswer: the meter fell silent.
+        """
+        told = 0
+        while count is None or told < count:
+            yield Emit((yield from self.telegram()))
+            told += 1
+        return None
+
+    def identify(self) -> Dialog[Identity]:
+        """As the last telegram tells it."""
+        yield from ()
+        return self._last.identity
+
+    def registers(self) -> Dialog[list[Reading]]:
+        """The readings of the last telegram; ``readout`` or ``telegrams`` waits for the next."""
+        yield from ()
+        self._fresh = False
+        return list(self._last.readings)
+
+    def read(self, obis: Code) -> Dialog[Reading]:
+        code = Obis.parse(obis)
+        for reading in (yield from self.registers()):
+            if reading.obis == code:
+                return reading
+        raise LocalProtocolError(f"the telegrams of this meter hold no {code.reduced}", hint="see registers()")
+
+    def readout(self) -> Dialog[Readout]:
+        """The next telegram of mode D or P1 as it was sent."""
+        if self._pusher.readout is None:
+            raise LocalProtocolError(
+                f"a readout is a data message of IEC 62056-21; this meter pushes {self._last.protocol}",
+                hint="use registers() or telegrams()",
+            )
+        yield from self.telegram()
+        return self._pusher.readout
+
+    def clock(self) -> Dialog[DateTime]:
+        """When the last telegram was sent, by the meter's clock.
+
+        Raises:
+            DecodeError: it tells no time; many SML meters know their seconds of operation only.
+        """
+        yield from ()
+        if self._last.time is None:
+            raise DecodeError("the telegrams of this meter tell no time", layer="data")
+        return self._last.time
+
+    def objects(self) -> Dialog[ObjectView]:
+        """Not without asking."""
+        return self._refuse("objects")
+
+    def set_clock(self, moment: datetime) -> Dialog[None]:
+        """Not without asking."""
+        return self._refuse("set_clock")
+
+    def get(self, class_id: int, obis: Code, attribute: int, *, raw: bool = False) -> Dialog[object]:
+        """Not without asking."""
+        return self._refuse("get")
+
+    def set(self, class_id: int, obis: Code, attribute: int, value: object) -> Dialog[None]:
+        """Not without asking."""
+        return self._refuse("set")
+
+    def action(self, class_id: int, obis: Code, method: int, parameter: Data | None = None) -> Dialog[object]:
+        """Not without asking."""
+        return self._refuse("action")
+
+    def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
+        """Not without asking."""
+        return self._refuse("get_profile")
+
+    def iter_profile(self, query: ProfileQuery) -> Dialog[object]:
+        """Not without asking."""
+        return self._refuse("iter_profile")
+
+    def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
+        """Not without asking."""
+        return self._refuse("programming")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise LocalProtocolError(
+            f"{what}: this meter speaks by itself ({self._last.protocol}) and is not asked",
+            hint="use registers(), read() or telegrams()",
+        )
+
+    def close(self) -> Dialog[None]:
+        """Nothing is sent."""
+        yield from ()
