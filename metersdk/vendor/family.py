@@ -50,7 +50,7 @@ class Match(_Part):
     def _is_an_expression(cls, text: str) -> str:
         try:
             re.compile(text)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"no regular expression: {error}") from None
         return text
 
@@ -124,6 +124,19 @@ class BlockVector(_Part):
     addresses: tuple[str, ...] = ()
 
 
+class ProfileVector(_Part):
+    """A text profile (P.01) as the meter sends it, and its rows: ``times`` as they are read, ``values`` row by row.
+
+    A value that the meter does not have is ``""``. ``status``: the status word of each row, in words.
+    """
+
+    kind: Literal["profile"]
+    text: str
+    times: tuple[str, ...]
+    values: tuple[tuple[str, ...], ...]
+    status: tuple[str, ...] = ()
+
+
 class KmpVector(_Part):
     """An answer over KMP, in hex from 40 to 0D, and the registers in it as ``number = "value unit"``."""
 
@@ -141,7 +154,7 @@ class DataVector(_Part):
 
 
 Vector: TypeAlias = Annotated[
-    IdentificationVector | SignOnVector | ProgrammingVector | BlockVector | KmpVector | DataVector,
+    IdentificationVector | SignOnVector | ProgrammingVector | BlockVector | ProfileVector | KmpVector | DataVector,
     Field(discriminator="kind"),
 ]
 
@@ -199,10 +212,11 @@ def parse_family(text: str, name: str, file: str) -> Family:
         raise _wrong(file, f"{name!r} is no name of a family", "small letters, digits and hyphens")
     try:
         said = FamilyFile.model_validate(_tuples(tomllib.loads(text)))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _wrong(file, f"no TOML: {error}") from None
     except ValidationError as error:
         raise _invalid(file, FamilyFile, error) from None
+    except (ValueError, RecursionError) as error:
+        # A number of too many digits is a plain ValueError.
+        raise _wrong(file, f"no TOML: {error}") from None
     given: dict[str, object] = {}
     for fact in said.facts:
         for switch, value in fact.switches.items():
@@ -254,6 +268,7 @@ def _known(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
         "sign-on": SignOnVector,
         "programming": ProgrammingVector,
         "block": BlockVector,
+        "profile": ProfileVector,
         "kmp": KmpVector,
         "data": DataVector,
     }

@@ -7,12 +7,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache, partial
+from importlib import resources
 from pathlib import Path
 
 from fuzz_mutation import Target, captures, vectors
 
 from metersdk import fast
-from metersdk.apdu import acse, ascii_profile, axdr, ber, dataset, xdlms
+from metersdk.apdu import acse, ascii_profile, axdr, ber, dataset, kmp, xdlms
 from metersdk.apdu._dlms_cosem import DlmsCosemCodec, OwnCodec
 from metersdk.apdu.axdr import Data
 from metersdk.apdu.cipher import Keys, Security, SecurityContext, split
@@ -34,6 +35,7 @@ from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.hdlc import Frame, describe_reject, is_incomplete, resync, take_frame
 from metersdk.frame.hdlc_address import Address
 from metersdk.frame.hdlc_parameters import Parameters
+from metersdk.frame.kmp import ANSWER, KmpFrame, find_kmp
 from metersdk.frame.wrapper import Wpdu, take_wpdu
 from metersdk.meter import plan_for
 from metersdk.model.clock import Date, DateTime, Time
@@ -45,6 +47,7 @@ from metersdk.model.span import span
 from metersdk.port.target import parse_address
 from metersdk.port.trace import ReplayPort, read_trace
 from metersdk.simulator.image import Image
+from metersdk.vendor.family import parse_family
 
 # What a meter sends may end in these; never in LocalProtocolError, for the caller did nothing wrong.
 REMOTE = (RemoteProtocolError,)
@@ -538,6 +541,37 @@ _TOML = (
     b"]",
 )
 
+
+def kmp_answer(data: bytes) -> None:
+    found = find_kmp(data, ANSWER)
+    if found is None:
+        return
+    start, end = found
+    assert data[start] == ANSWER and data[end - 1] == 0x0D
+    frame = KmpFrame.decode(data[start:end])
+    assert KmpFrame.decode(frame.encode()) == frame
+    one_of(kmp.registers_in, kmp.type_in, kmp.serial_in)(frame.payload)
+
+
+def mend_kmp(data: bytes) -> bytes:
+    """The CRC made right again, so that what is inside is looked at."""
+    return KmpFrame(data[2:-3] or b"\x10", start=ANSWER).encode()
+
+
+def kmp_answers() -> list[bytes]:
+    texts = ("403F02012345" + "67E9560D", "403F10001B7F160411012AF02463030D", "403F0100041BF90126990D")
+    return [*map(bytes.fromhex, texts)]
+
+
+def family(data: bytes) -> None:
+    parse_family(data.decode("utf-8", "replace"), "a-meter", "a-meter.toml")
+
+
+def family_files() -> list[bytes]:
+    folder = resources.files("metersdk.vendor.families")
+    return [file.read_bytes() for file in sorted(folder.iterdir(), key=str) if file.name.endswith(".toml")]
+
+
 TARGETS = (
     Target("hdlc", hdlc, partial(captures, "hdlc_link", "hdlc_push", "hdlc_session"), REMOTE, (b"\x7e",), mend_hdlc),
     Target("hdlc-frame", one_frame, partial(vectors, "HDLC"), REMOTE, (b"\x7e",), mend_hdlc),
@@ -591,5 +625,7 @@ TARGETS = (
     Target("names", names, obis_seeds, REMOTE),
     Target("trace", trace, traces, (*LOCAL, MeterError), (b"**", b'"hex": "', b"}\n{", b"1e999", b"NaN", b"null")),
     Target("image", image, images, LOCAL, _TOML),
+    Target("kmp", kmp_answer, kmp_answers, REMOTE, (b"\x40", b"\x0d", b"\x1b\xe4", b"\x80"), mend_kmp),
+    Target("vendor", family, family_files, LOCAL, _TOML),
     Target("target", target, _TARGETS, LOCAL, (b"?", b"&", b"://", b"[", b"]", b":", b"=", b"%00", b"%2f", b"baud=0")),
 )
