@@ -18,6 +18,8 @@ import serial
 
 from metersdk.errors import MeterError, PortBusy, PortClosed, PortDenied, PortError, PortNotFound
 from metersdk.port.blocking import round_trip_of
+from metersdk.port.host.icounter import counters_of
+from metersdk.port.host.line import LineCounters
 from metersdk.port.host.ports import by_id_of, holders_of
 from metersdk.port.host.speed import real_baud
 from metersdk.port.target import Address
@@ -240,6 +242,10 @@ class SerialPort:
     def now(self) -> float:
         """Monotonic seconds."""
         return time.monotonic()
+
+    def counters(self) -> LineCounters | None:
+        """What the driver has counted since the device was plugged in; None where it counts nothing."""
+        return None if self._fd < 0 else counters_of(self._fd)
 
     def close(self) -> None:
         """Give the device back."""
