@@ -277,7 +277,7 @@ def _open_planned(plan: Plan) -> Dialog[Session]:
     if plan.quirks.sessionless:
         baud = plan.sign_on.initial_baud
         asked = Identity(protocol="iec62056-21:C", baud=baud, family=plan.quirks.family or None)
-        return ReadoutSession(SignedOnSource(None, plan.sign_on, buffer), asked, plan.timing)
+        return ReadoutSession(SignedOnSource(None, plan.sign_on, buffer), asked, plan.timing, plan.association.password)
     ear = Ear()
     try:
         signed = yield from ear.over(sign_on(plan.sign_on, buffer))
@@ -333,7 +333,8 @@ def _signed_on(plan: Plan, buffer: ReceiveBuffer, signed: SignedOn) -> Dialog[Se
 
 
 def _readout_session(plan: Plan, signed: SignedOn, buffer: ReceiveBuffer) -> Session:
-    return ReadoutSession(SignedOnSource(signed, plan.sign_on, buffer), _identity(plan, signed), plan.timing)
+    source = SignedOnSource(signed, plan.sign_on, buffer)
+    return ReadoutSession(source, _identity(plan, signed), plan.timing, plan.association.password)
 
 
 def _direct(plan: Plan, buffer: ReceiveBuffer) -> Dialog[Session | None]:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from metersdk.apdu.keys import Secret
 from metersdk.apdu.secure import Algorithm, energomera
-from metersdk.dialog.optical import OpticalLine
+from metersdk.dialog.optical import OpticalLine, ParityTally
 from metersdk.effects import Dialog, Emit, Now, Sleep, State
 from metersdk.errors import ChecksumError, DecodeError, MeterReportedError
 from metersdk.frame.iec62056_21 import ACK, NAK, PREAMBLE_LIMIT, Command, block, find_command, find_request
@@ -320,11 +320,14 @@ class _Session:
                 if keep:
                     return 0
                 frame, end = found
+                line.tally = ParityTally()
                 line.take(end)
                 self._faults.command()
                 if self._faults.takes("deaf"):
                     continue
                 try:
+                    if line.tally.errors:
+                        raise DecodeError("a character of wrong parity", layer="line")
                     return Command.decode(frame, add=self._meter.add)
                 except (ChecksumError, DecodeError):
                     yield from self._say(bytes((NAK,)))

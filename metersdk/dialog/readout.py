@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,8 @@ from typing import NoReturn, Protocol, TypeVar
 
 from metersdk.apdu.axdr import Data
 from metersdk.apdu.dataset import DataSet, Value
-from metersdk.dialog import iec62056_21, iec62056_21_readout
+from metersdk.apdu.keys import Secret
+from metersdk.dialog import ascii_session, iec62056_21, iec62056_21_readout
 from metersdk.dialog.iec62056_21 import SignedOn, SignOn
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.programming import Programming, ProgrammingSettings, open_programming
@@ -30,11 +31,13 @@ from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.iec62056_21 import Identification
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
+from metersdk.model.event import Event
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
 from metersdk.model.quantity import Unit, scaled, unit_from_symbol
 from metersdk.model.query import ProfileQuery
+from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
 
 T = TypeVar("T")
@@ -53,6 +56,10 @@ class Source(Protocol):
     def pending(self) -> bool:
         """One is on its way without being asked for."""
 
+    @property
+    def quirks(self) -> Quirks:
+        """What is special about this meter, as far as it is known by now."""
+
     def next(self) -> Dialog[Readout]: ...
     def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]: ...
     def close(self) -> Dialog[None]: ...
@@ -69,6 +76,10 @@ class SignedOnSource:
     @property
     def pending(self) -> bool:
         return self._fresh is not None
+
+    @property
+    def quirks(self) -> Quirks:
+        return self._settings.quirks
 
     def next(self) -> Dialog[Readout]:
         signed, self._fresh = self._fresh or (yield from self._sign_on()), None
@@ -104,6 +115,7 @@ class ListeningSource:
     """Mode D: the meter sends by itself, and cannot be asked."""
 
     pending = False
+    quirks = Quirks()
 
     def __init__(self, settings: SignOn, baud: int, buffer: ReceiveBuffer) -> None:
         self._settings = settings
@@ -131,10 +143,13 @@ class ListeningSource:
 class ReadoutSession:
     """A meter and its data message, which is read when it is first needed."""
 
-    def __init__(self, source: Source, identity: Identity, timing: Timing) -> None:
+    def __init__(
+        self, source: Source, identity: Identity, timing: Timing, password: Secret | bytes | str | None = None
+    ) -> None:
         self._source = source
         self._identity = identity
         self._timing = timing
+        self._password = password
         self._readout: Readout | None = None
         self._programming: Programming | None = None
 
@@ -238,12 +253,27 @@ class ReadoutSession:
         return self._refuse("action")
 
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
-        """Over DLMS only."""
-        return self._refuse("get_profile")
+        """From programming mode: P.01, unless the query names another."""
+        return self._programmed(lambda opened: ascii_session.read_profile(opened, query, self._source.quirks))
 
     def iter_profile(self, query: ProfileQuery) -> Dialog[object]:
-        """Over DLMS only."""
-        return self._refuse("iter_profile")
+        """The same in pieces."""
+        return self._programmed(lambda opened: ascii_session.iter_profile(opened, query, self._source.quirks))
+
+    def events(self, query: ProfileQuery) -> Dialog[list[Event]]:
+        """From programming mode: the log book P.98, unless the query names another."""
+        return self._programmed(lambda opened: ascii_session.read_events(opened, query, self._source.quirks))
+
+    def _programmed(self, make: Callable[[Programming], Dialog[T]]) -> Dialog[T]:
+        """What ``make`` gives, in programming mode, which is left again."""
+        opened = yield from self.programming(ProgrammingSettings(password=self._password))
+        try:
+            result = yield from make(opened)
+        except MeterError:
+            yield from opened.close()
+            raise
+        yield from opened.close()
+        return result
 
     def _refuse(self, what: str) -> NoReturn:
         hint = "use registers() or read()"

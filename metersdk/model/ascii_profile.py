@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from metersdk.apdu.ascii_profile import Head, Rows, Season, Zst
 from metersdk.apdu.axdr import Tag
-from metersdk.apdu.columns import Table, Values
+from metersdk.apdu.columns import Table, Values, concat
 from metersdk.errors import Finding, LocalProtocolError
 from metersdk.fast.axdr_layout import UNDEFINED_DEVIATION, Kind, bit
 from metersdk.model.clock import ClockStatus
@@ -249,6 +249,34 @@ class AsciiProfileBuilder:
         table = Table(rows, (clock, status, *(column.take() for column in self._columns.values())))
         self._begin()
         return Profile(head, table, truncated=truncated, findings=(*self.findings, *findings))
+
+
+def rows_between(profile: Profile, start: datetime | None, stop: datetime | None) -> Table:
+    """The rows from ``start`` to ``stop``, both included. Local times are compared where either side is local."""
+    clock, table = profile.columns[0], profile.table
+    if start is None and stop is None:
+        return table
+    runs: list[list[int]] = []
+    for row, (time, deviation) in enumerate(zip(clock.raw, clock.cells.deviation, strict=True)):
+        if start is not None and time < _comparable(start, deviation):
+            continue
+        if stop is not None and time > _comparable(stop, deviation):
+            continue
+        if runs and runs[-1][1] == row:
+            runs[-1][1] = row + 1
+        else:
+            runs.append([row, row + 1])
+    parts = [table.part(first, behind) for first, behind in runs]
+    return concat(parts) if parts else table.part(0, 0)
+
+
+def _comparable(bound: datetime, deviation: int) -> int:
+    """A bound in the milliseconds of a row with this deviation."""
+    local = (bound.replace(tzinfo=None) - _EPOCH) // _MILLISECOND
+    offset = bound.utcoffset()
+    if deviation == UNDEFINED_DEVIATION:
+        return local
+    return local + deviation * _MINUTE if offset is None else local - offset // _MILLISECOND
 
 
 def _digits(numbers: Iterable[int]) -> int:

@@ -28,6 +28,7 @@ from metersdk.model.obis import Obis
 from metersdk.model.profile import SortMethod
 from metersdk.model.quantity import Unit
 from metersdk.simulator.generated import Column, GeneratedProfile, Schedule
+from metersdk.simulator.load_profile_text import TextProfiles
 from metersdk.simulator.objects import (
     ClockItem,
     ComputedItem,
@@ -82,7 +83,7 @@ class MeterDevice:
         self.since = int(image.meter.since.timestamp())
         self.accepted_counters: dict[tuple[bytes, str], int] = {}
         # Answers R5, R6 and P. in programming mode, before the registers of the readout do.
-        self.block_provider: BlockProvider | None = None
+        self.block_provider: BlockProvider | None = TextProfiles(self, image.text_profiles)
         self.associations: Mapping[int, AccessRules] = {
             client.client: self._rules(client) for client in image.association
         }
@@ -90,6 +91,7 @@ class MeterDevice:
         self._true_time = now
         self._shift = timedelta()
         self._sources: dict[Obis, Source] = {spec.obis: spec.source for spec in image.object if spec.source is not None}
+        self._scales = {spec.obis: (spec.scaler, spec.unit) for spec in image.object}
         self._items: dict[tuple[int, bytes], Item] = {}
         written = {(spec.class_, spec.obis.octets) for spec in image.object}
         for item in self._own_items():
@@ -162,6 +164,15 @@ class MeterDevice:
 
     def source(self, code: Obis) -> Source:
         return self._sources[code]
+
+    def rows_of(self, code: Obis) -> GeneratedProfile | None:
+        """The rows of a profile, None if there is none of this code."""
+        item = self._items.get((7, code.octets))
+        return item.rows if isinstance(item, ProfileItem) else None
+
+    def scale_of(self, code: Obis) -> tuple[int, Unit | None]:
+        """Scaler and unit of a register, as the image has them."""
+        return self._scales.get(code, (0, None))
 
     # --- rights ---
 

@@ -13,6 +13,7 @@ from metersdk.apdu.cipher import Security
 from metersdk.apdu.keys import Secret
 from metersdk.model.fields import ObisField
 from metersdk.model.quantity import Unit
+from metersdk.simulator.load_profile_text import TextProfileSpec
 from metersdk.simulator.programming import ProgrammingSpec
 from metersdk.simulator.readout import Line
 from metersdk.simulator.sources import AnySource, Sum
@@ -181,6 +182,7 @@ class ImageSpec(_Spec):
     clock: ClockSpec = ClockSpec()
     optical: OpticalSpec = OpticalSpec()
     programming: ProgrammingSpec | None = None
+    text_profiles: TextProfileSpec = TextProfileSpec()
     association: tuple[ClientSpec, ...] = Field(min_length=1)
     object: tuple[ObjectSpec, ...] = ()
     readout: tuple[Line, ...] = ()
