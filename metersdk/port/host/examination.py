@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from metersdk.port.host import line_checks
 from metersdk.port.host.check import Check, Verdict
+from metersdk.port.host.line import Line
 from metersdk.port.host.line_checks import Trial
 from metersdk.port.host.port_info import PortInfo
 from metersdk.port.host.ports import by_id_of, holders_of, list_ports
@@ -40,21 +41,30 @@ def examine(system: System, given: str, trial: Trial | None = None) -> Iterator[
         yield failed_to_open
         yield from line_checks.unopened("the port could not be opened", (failed_to_open.name,))
         return
+    made = set()
     try:
-        for check in line_checks.locks(line):
-            if check.verdict is Verdict.FAILURE:
-                failed.add(check.name)
+        for check in _opened(line, failed, trial or Trial()):
+            made.add(check.name)
             yield check
-        if failed.intersection(BUSY):
-            yield from line_checks.unheard("in use: listening would take octets from the other program")
-        elif "console" in failed:
-            yield from line_checks.unheard("the console is on it: what is sent would reach the kernel or a login")
-        else:
-            yield from line_checks.signals(line, trial or Trial())
     except OSError as error:
         yield line_checks.open_failed(port.device, error)
+        yield from line_checks.unopened("the device went away", made)
     finally:
         line.close()
+
+
+def _opened(line: Line, failed: set[str], trial: Trial) -> Iterator[Check]:
+    """The checks of an opened port; ``failed`` names those that failed before."""
+    for check in line_checks.locks(line):
+        if check.verdict is Verdict.FAILURE:
+            failed.add(check.name)
+        yield check
+    if failed.intersection(BUSY):
+        yield from line_checks.unheard("in use: listening would take octets from the other program")
+    elif "console" in failed:
+        yield from line_checks.unheard("the console is on it: what is sent would reach the kernel or a login")
+    else:
+        yield from line_checks.signals(line, trial)
 
 
 def survey(system: System) -> Iterator[tuple[PortInfo, list[Check]]]:

@@ -82,6 +82,7 @@ def test_a_probe_that_is_pulled_out_meanwhile(computer: FakeSystem) -> None:
     computer.line = FakeLine(gone=True)
     checks = by_name(examine(computer, "/dev/ttyUSB0"))
     assert checks["open"].verdict is FAILURE and "gone" in checks["open"].text and computer.line.closed
+    assert checks["idle"].text == "the device went away" and set(checks) == {*NAMES, "open"}
 
 
 def test_a_survey_opens_nothing(computer: FakeSystem) -> None:
