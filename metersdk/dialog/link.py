@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from metersdk.dialog.hdlc_states import (
@@ -70,6 +71,8 @@ _LONGEST_PAUSE: Final = 1.0
 _SILENT_FOR: Final = 3.0
 _LEAST_SILENCE: Final = 0.5
 _FIRST_SILENCE: Final = 1.0
+# Damaged frames in a row before the caller of a link is told that it is hopeless.
+_HOPELESS: Final = 4
 _CONNECT_AGAIN: Final = "connect again: the link is gone, and the association with it"
 
 
@@ -95,27 +98,16 @@ class HdlcSettings(Proposal):
 
 
 class _Limit:
-    """A deadline, and the time given with it, which is given anew for every progress.
+    """A deadline, and the time given with it, which is given anew for every progress."""
 
-    What comes damaged is no progress, and shows that the meter speaks: such a turn is not counted. All of them together
-    are worth the time twice, at most.
-    """
-
-    __slots__ = ("_forgiven", "at", "span")
+    __slots__ = ("at", "span")
 
     def __init__(self, at: float, now: float) -> None:
         self.at = at
         self.span = max(0.0, at - now)
-        self._forgiven = 0.0
 
     def push(self, now: float) -> None:
         self.at = max(self.at, now + self.span)
-        self._forgiven = 0.0
-
-    def forgive(self, seconds: float) -> None:
-        given = min(seconds, 2 * self.span - self._forgiven)
-        self.at += given
-        self._forgiven += given
 
 
 class HdlcLink(Station):
@@ -131,6 +123,9 @@ class HdlcLink(Station):
         parameters: what was agreed on, seen from this side; None before ``open``.
         server: the address the meter answers with; differs from the settings after calling a reserved address.
         pushes: APDUs of UI frames, oldest first.
+        spoiled: turns in which something came damaged, and commands that did not arrive.
+        shortest: octets of information in a frame down to which the caller would rather have a new link than wait on
+            one that damages most frames; None for never.
     """
 
     def __init__(self, settings: HdlcSettings, buffer: ReceiveBuffer, *, max_apdu: int = MAX_APDU) -> None:
@@ -147,6 +142,10 @@ class HdlcLink(Station):
         self._echo: deque[Frame] = deque()
         self._echoes = False
         self._slowest = 0.0
+        self.spoiled = 0
+        self._heard = 0
+        self._bad_before = 0
+        self.shortest: int | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -181,12 +180,13 @@ class HdlcLink(Station):
         settings = self.settings
         proposal = Parameters(settings.max_info_tx, settings.max_info_rx, settings.window_tx, settings.window_rx)
         information = proposal.encode() if settings.negotiate and proposal != Parameters() else b""
-        while True:
+        for tries in count():
             yield from self._transmit([self._frame(FrameKind.SNRM, information=information)])
             now: float = yield Now()
             until = min(now + self._patience, deadline)
             while (frame := (yield from self._next_frame(until, deadline))) is not None:
                 if frame.kind is FrameKind.UA:
+                    self.spoiled += tries
                     self._agree(frame.information)
                     self.mode = follow(MODES, self.mode, LinkEvent.UA)
                     return
@@ -249,6 +249,7 @@ class HdlcLink(Station):
         now: float = yield Now()
         end = now + _LONGEST_WINDOW
         heard = self._turn is Turn.COMMAND
+        self.shortest = None
         try:
             while self._turn is Turn.RESPONSE and now < end:
                 frame = yield from self._next_frame(min(now + _WINDOW_GAP, end), end, now)
@@ -300,6 +301,11 @@ class HdlcLink(Station):
         return now
 
     @property
+    def damage(self) -> int:
+        """How much is known to have come damaged, or not at all."""
+        return super().damage + self.spoiled
+
+    @property
     def _patience(self) -> float:
         """Seconds of silence after which the meter is polled again."""
         if not self.damage:
@@ -317,12 +323,7 @@ class HdlcLink(Station):
         if self._turn is Turn.RESPONSE:
             return (yield from self._collect(limit, now))
         if now >= limit.at:
-            raise NoAnswer(
-                "the meter is busy (RNR)" if self._flow is Flow.BUSY else "no answer in time",
-                layer="link",
-                state=str(self.mode),
-                retryable=True,
-            )
+            raise self._no_answer()
         if self._silent or self._gaps > 1 or self._flow is Flow.BUSY or not self._out.outstanding:
             # After silence the meter is asked what it has got, never sent the same again blindly. After a gap RR asks
             # for what is missing; to a meter that does not see that by N(R), REJ says it.
@@ -350,13 +351,20 @@ class HdlcLink(Station):
 
     def _collect(self, limit: _Limit, now: float) -> Dialog[float]:
         """Take in what the meter says until it gives the turn back (F=1), or falls silent."""
-        begun = asked = now
-        before, damage = self._progress, self.damage
+        asked = now
+        before, damage = self._progress, super().damage
         self._gap = False
         final = False
         until = now + self._patience
-        while (frame := (yield from self._next_frame(min(until, limit.at), limit.at, now))) is not None:
+        while True:
+            frame = yield from self._next_frame(min(until, limit.at), limit.at, now)
             now = yield Now()
+            if frame is None:
+                if now < limit.at or super().damage == damage:
+                    break
+                # The turn stays with the meter: nobody speaks into what may still be coming in.
+                self.spoiled += 1
+                raise self._no_answer()
             if not self._take_in(frame):
                 continue
             if asked:
@@ -371,18 +379,37 @@ class HdlcLink(Station):
                     break
                 until = now + min(_FIRST_PAUSE * 2 ** min(self._idle, 8), _LONGEST_PAUSE)
                 self._idle += 1
-        else:
-            now = yield Now()
-        if self.damage != damage and self._progress == before:
-            limit.forgive(now - begun)
+        self.spoiled += super().damage > damage
         self._turn = follow(TURNS, self._turn, TurnEvent.FINAL if final else TurnEvent.SILENCE)
         self._silent = not final
         self._gaps = self._gaps + 1 if self._gap and self._progress == before else 0
         return now
 
+    def _take(self) -> Frame | None:
+        frame = super()._take()
+        if frame is None and self.shortest is not None and self._turn is Turn.RESPONSE:
+            self._give_up_if_hopeless(self.shortest)
+        return frame
+
+    def _no_answer(self) -> NoAnswer:
+        text = "the meter is busy (RNR)" if self._flow is Flow.BUSY else "no answer in time"
+        return NoAnswer(text, layer="link", state=str(self.mode), retryable=True)
+
+    def _give_up_if_hopeless(self, shortest: int) -> None:
+        """A link most of whose frames are damaged may go on for ever; a new one with shorter frames does not."""
+        bad = self.tally.bad_fcs + self.tally.bad_hcs
+        in_a_row = bad - self._bad_before
+        if self.parameters is None or self.parameters.max_info_rx <= shortest:
+            return
+        if in_a_row >= _HOPELESS or (bad > self._heard and bad >= 2 * _HOPELESS):
+            self.shortest = None
+            text = f"of {bad + self._heard} frames {bad} were damaged"
+            raise LinkError(text, layer="link", state="NRM", retryable=True, hint=_CONNECT_AGAIN)
+
     def _take_in(self, frame: Frame) -> bool:
         """Act on one frame; whether it belongs to the exchange, so that its F bit counts."""
         kind = frame.kind
+        self._heard += 1
         if kind in (FrameKind.DM, FrameKind.FRMR):
             self._refused(frame)
         if kind is FrameKind.UI:
@@ -401,9 +428,11 @@ class HdlcLink(Station):
         return True
 
     def _acknowledge(self, frame: Frame) -> None:
-        count = self._out.acknowledge(frame.receive_number)
-        if count is not None:
-            self._progress += count
+        taken = self._out.acknowledge(frame.receive_number)
+        if taken is not None:
+            # Asked what it has got, the meter names a frame that was sent: it has not heard it.
+            self.spoiled += self._out.furthest > 0 and frame.kind is FrameKind.RR
+            self._progress += taken
             self._out_of_step = 0
             return
         # A late copy of an old response looks like this, too; a meter that goes on like this has lost count.
@@ -425,6 +454,7 @@ class HdlcLink(Station):
 
     def _assemble(self, information: bytes, segmented: bool) -> None:
         self._progress += bool(information)
+        self._bad_before = self.tally.bad_fcs + self.tally.bad_hcs
         try:
             payload = self._assembly.add(information, segmented)
         except LimitExceeded:
@@ -481,6 +511,7 @@ class HdlcLink(Station):
                 self._buffer.feed(heard)
                 break
             self._turn = follow(TURNS, self._turn, TurnEvent.FINAL)
+            self._heard += 1
             self._in.accept(self._in.expected)
             self._assemble(*found)
             wait, self._detours = wait_on, 0

@@ -18,6 +18,7 @@ from metersdk.apdu.initiate import Conformance
 from metersdk.apdu.results import DataAccessResult
 from metersdk.apdu.xdlms import AttributeDescriptor, Item, Selection
 from metersdk.dialog import dlms
+from metersdk.dialog.seam import Seam, Take
 from metersdk.dialog.selection import by_entry, by_range
 from metersdk.effects import Dialog, Effect, Emit, Progress
 from metersdk.errors import (
@@ -47,7 +48,13 @@ _SCALER_UNIT = {(3, 2): 3, (4, 2): 3, (5, 2): 4, (5, 3): 4}
 # The ends of an open range: every meter can represent them, and no row lies beyond.
 _BEGINNING, _END = datetime(2000, 1, 1), datetime(2099, 12, 31, 23, 59, 59)
 
+# Entries asked for once more where reading goes on: as many new rows may have been stored meanwhile.
+_OVERLAP = 4
+
 Scaler = tuple[int, Unit]
+Span = tuple[datetime | None, datetime | None]
+# After this error, and with fresh rows before it or not: the exchange to go on with, if there is one.
+Mend = Callable[[MeterError, bool], Dialog[dlms.Exchange | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,7 @@ def read_profile(
     entries: tuple[int, int] | None = None,
     columns: Sequence[Obis | str] | None = None,
     quirks: Quirks = _QUIRKS,
+    mend: Mend | None = None,
 ) -> Dialog[Profile]:
     """Read a profile.
 
@@ -121,6 +129,7 @@ def read_profile(
         entries: first and last entry, counted from 1 in the order of the buffer; last 0 = to the end.
         columns: objects wanted, in the order of the profile; its clock comes with them. None: all.
         quirks: what is special about this meter.
+        mend: gives an exchange to go on with after an error, or None; reading goes on behind the last row.
 
     Raises:
         LocalProtocolError: span and entries together, or a column that the profile does not capture.
@@ -136,7 +145,7 @@ def read_profile(
         return ()
 
     try:
-        yield from _read(ex, obis, start, stop, entries, columns, quirks, keep, patient=True)
+        yield from _read(ex, obis, start, stop, entries, columns, quirks, keep, mend, patient=True)
     except SecurityError:
         raise
     except MeterError as error:
@@ -168,12 +177,13 @@ def iter_profile(
     entries: tuple[int, int] | None = None,
     columns: Sequence[Obis | str] | None = None,
     quirks: Quirks = _QUIRKS,
+    mend: Mend | None = None,
 ) -> Dialog[None]:
     """Like ``read_profile``, and emits the rows as ``Profile`` pieces while they arrive; the last may be empty.
 
     Where reading breaks off, the last piece is ``truncated``, and the error itself is raised behind it.
     """
-    yield from _read(ex, obis, start, stop, entries, columns, quirks, lambda piece: (Emit(piece),))
+    yield from _read(ex, obis, start, stop, entries, columns, quirks, lambda piece: (Emit(piece),), mend)
 
 
 def _read(
@@ -184,29 +194,80 @@ def _read(
     entries: tuple[int, int] | None,
     columns: Sequence[Obis | str] | None,
     quirks: Quirks,
-    take: Callable[[Profile], Iterable[Effect]],
+    take: Take,
+    mend: Mend | None,
     *,
     patient: bool = False,
 ) -> Dialog[None]:
     if entries is not None and (start is not None or stop is not None):
         raise LocalProtocolError("give a time span or entries, not both", layer="data")
-    generic = yield from _read_generic(ex, Obis.parse(obis), quirks)
-    wanted = _wanted(generic, columns)
-    plans = list(_plans(ex, generic, wanted, start, stop, entries, quirks))
-    for plan in plans:
-        reader = _Reader(generic, plan, wanted, quirks, take, patient)
+    while True:
         try:
-            yield from dlms.stream(ex, CLASS, generic.obis.octets, _BUFFER, plan.selection, reader.feed)
-        except (DataAccessError, ExceptionResponse) as refusal:
-            if plan is plans[-1] or reader.fed or not _is_about_selection(refusal):
-                yield from reader.break_off()
+            generic = yield from _read_generic(ex, Obis.parse(obis), quirks)
+            break
+        except MeterError as error:
+            now = None if mend is None else (yield from mend(error, False))
+            if now is None:
                 raise
+            ex = now
+    wanted = _wanted(generic, columns)
+    seam = Seam(take)
+    plans = list(_plans(ex, generic, wanted, start, stop, entries, quirks))
+    at = 0
+    while at < len(plans):
+        reader = _Reader(generic, plans[at], wanted, quirks, seam.take, patient)
+        try:
+            yield from dlms.stream(ex, CLASS, generic.obis.octets, _BUFFER, plans[at].selection, reader.feed)
+        except (DataAccessError, ExceptionResponse) as refusal:
+            if at == len(plans) - 1 or reader.fed or not _is_about_selection(refusal):
+                yield from _left_off(reader, seam)
+                raise
+            at += 1
             continue
-        except MeterError:
-            yield from reader.break_off()
-            raise
+        except MeterError as error:
+            yield from reader.pause()
+            now = None if mend is None else (yield from mend(error, seam.fresh))
+            if now is None:
+                yield from _left_off(reader, seam)
+                raise
+            ex = now
+            rest, again = _rest(ex, generic, seam, (start, stop), entries)
+            plans = [replace(plan, tolerated="") for plan in _plans(ex, generic, wanted, *rest, again, quirks)]
+            seam.open(order=0 if rest == (start, stop) else -1 if generic.sort is SortMethod.LIFO else 1)
+            at = 0
+            continue
         yield from reader.finish()
+        if seam.is_open:
+            yield from reader.leave_off()
+            raise DecodeError(f"the rest of the profile does not join on to row {seam.rows}", layer="data")
         return
+
+
+def _left_off(reader: _Reader, seam: Seam) -> Iterator[Effect]:
+    """Nothing more comes, for an error is under way: hand out what is there, and raise nothing instead of it."""
+    if reader.fed:
+        yield from reader.break_off()
+    elif seam.rows:
+        yield from reader.leave_off()
+
+
+def _rest(
+    ex: dlms.Exchange, generic: _Generic, seam: Seam, span: Span, entries: tuple[int, int] | None
+) -> tuple[Span, tuple[int, int] | None]:
+    """The span or the entries behind the last row, that row included, as far as this meter can be asked for them."""
+    if Conformance.SELECTIVE_ACCESS not in ex.conformance or not seam.rows:
+        return span, entries
+    moment = seam.moment
+    if entries is None and generic.time_object is not None and moment is not None:
+        match generic.sort:
+            case SortMethod.FIFO:
+                return (moment, span[1]), None
+            case SortMethod.LIFO:
+                return (span[0], moment), None
+    if span == (None, None):
+        first, last = entries or (1, 0)
+        return span, (max(first, first + seam.rows - _OVERLAP), last)
+    return span, entries
 
 
 def _is_about_selection(refusal: DataAccessError | ExceptionResponse) -> bool:
@@ -229,7 +290,7 @@ class _Reader:
         plan: _Plan,
         wanted: tuple[int, ...],
         quirks: Quirks,
-        take: Callable[[Profile], Iterable[Effect]],
+        take: Take,
         patient: bool,
     ) -> None:
         self.fed = False
@@ -277,11 +338,20 @@ class _Reader:
         findings = (*self._notes, *found)
         yield from self._take(Profile(self._head, cut.table, truncated=broken or last.truncated, findings=findings))
 
-    def break_off(self) -> Iterator[Effect]:
-        """Nothing more comes, for an error is under way: hand out what is there, and raise nothing instead of it."""
-        if self.fed:
+    def pause(self) -> Iterator[Effect]:
+        """Hand out the whole rows that are there."""
+        if self._kept:
             with suppress(DecodeError):
-                yield from self.finish(broken=True)
+                yield from self._decode()
+
+    def break_off(self) -> Iterator[Effect]:
+        """Hand out what is there, as a profile that lacks its end."""
+        with suppress(DecodeError):
+            yield from self.finish(broken=True)
+
+    def leave_off(self) -> Iterator[Effect]:
+        """Say that rows are missing where nothing else is left to say."""
+        yield from self._take(Profile(self._head, truncated=True))
 
     def _fitted(self, piece: Profile) -> Profile:
         cut = self._cut(piece) if self._cut is not None else piece
