@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from metersdk.apdu.ascii_profile import parse as parse_profile
 from metersdk.apdu.dataset import parse
 from metersdk.apdu.kmp import registers_in
 from metersdk.dialog.iec62056_21 import SignOn, sign_on
@@ -15,6 +16,8 @@ from metersdk.effects import Dialog, Now, Receive, Send, SetLine, Sleep
 from metersdk.errors import MeterError
 from metersdk.frame.iec62056_21 import SOH, BlockScanner, bcc, from_line, parse_identification, to_line
 from metersdk.frame.kmp import KmpFrame
+from metersdk.model.ascii_profile import AsciiProfileBuilder
+from metersdk.model.event import describe_status
 from metersdk.model.quirks import Quirks
 from metersdk.vendor.book import Book
 from metersdk.vendor.family import (
@@ -23,6 +26,7 @@ from metersdk.vendor.family import (
     Family,
     IdentificationVector,
     KmpVector,
+    ProfileVector,
     ProgrammingVector,
     SignOnVector,
     Step,
@@ -60,6 +64,8 @@ def _fails(family: Family, book: Book, vector: Vector) -> str:
             return _programming(family, vector)
         case BlockVector():
             return _block(family, vector)
+        case ProfileVector():
+            return _profile(family, vector)
         case KmpVector():
             return _kmp(vector)
         case DataVector():
@@ -195,6 +201,23 @@ def _block(family: Family, vector: BlockVector) -> str:
         return "the block is not whole, or its BCC is wrong"
     addresses = tuple(each.address for each in parse(text)[0])
     return "" if addresses == vector.addresses else f"addresses {addresses}"
+
+
+def _profile(family: Family, vector: ProfileVector) -> str:
+    read, _ = parse_profile(vector.text.encode("latin-1"))
+    builder = AsciiProfileBuilder(read[0].head.profile if read else "P.01", family.quirks)
+    for rows in read:
+        builder.add(rows)
+    profile = builder.take()
+    clock, status, *columns = profile.columns
+    times = tuple(map(str, clock))
+    if times != vector.times:
+        return f"times {times}"
+    values = tuple(zip(*(("" if value is None else str(value) for value in column) for column in columns), strict=True))
+    if values != vector.values:
+        return f"values {values}"
+    words = tuple(describe_status(int(word), family.quirks) for word in status.raw)
+    return "" if not vector.status or words == vector.status else f"status {words}"
 
 
 def _kmp(vector: KmpVector) -> str:

@@ -85,6 +85,10 @@ class Quirks:
     stamp: Literal["end", "start"] = "end"
     """What the time stamp of a text profile (P.01) names: the end of an interval, or its start."""
 
+    status_bits: tuple[tuple[str, int], ...] = ()
+    """Bits of the status word of profiles and log books that are the maker's own: ``(("phase L1 down", 8),)``. Bits 0
+    to 7 are those of VDEW unless they are named here."""
+
     profile_command: Literal["R3", "R5", "R6"] = "R5"
     """The command a text profile is asked for with: in one message, or in partial blocks."""
 
