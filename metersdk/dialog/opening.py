@@ -13,6 +13,7 @@ from metersdk.dialog.iec62056_21 import SignedOn, SignOn, fall_back, hand_over, 
 from metersdk.dialog.kmp import BAUD as KMP_BAUD
 from metersdk.dialog.kmp import open_kmp
 from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
+from metersdk.dialog.mending import Connection
 from metersdk.dialog.optical import OpticalTiming
 from metersdk.dialog.push_session import PushSession
 from metersdk.dialog.pushers import PUSH_BAUDS, Ear, Pusher, PushLine
@@ -378,11 +379,14 @@ class NoLink(NoAnswer):
 
 
 def _associate(plan: Plan, buffer: ReceiveBuffer, identity: Identity) -> Dialog[Session]:
-    link = _link(plan, buffer)
-    association = Association(link, _patient(plan, identity.baud))
+    connection = Connection(
+        lambda information: Association(_link(plan, buffer, information), _patient(plan, identity.baud)),
+        plan.hdlc.max_info_rx,
+    )
     try:
-        yield from association.open()
+        yield from connection.open()
     except (MeterError, Cancel) as error:
+        link = connection.association.link
         if isinstance(link, HdlcLink) and link.parameters is None and isinstance(error, MeterError):
             if isinstance(error, NoAnswer):
                 raise NoLink(error.message, layer=error.layer, state=error.state, retryable=True) from error
@@ -390,7 +394,7 @@ def _associate(plan: Plan, buffer: ReceiveBuffer, identity: Identity) -> Dialog[
         # A cancelled SNRM is taken back, too: its UA may be on the way.
         yield from link.close((yield Now()) + _FAREWELL)
         raise
-    return DlmsSession(association, identity, plan.quirks, plan.timing)
+    return DlmsSession(connection, identity, plan.quirks, plan.timing)
 
 
 def _patient(plan: Plan, baud: int | None) -> AssociationSettings:
@@ -401,10 +405,13 @@ def _patient(plan: Plan, baud: int | None) -> AssociationSettings:
     return replace(plan.association, timeout=plan.association.timeout + frame)
 
 
-def _link(plan: Plan, buffer: ReceiveBuffer) -> Link:
+def _link(plan: Plan, buffer: ReceiveBuffer, information: int) -> Link:
     settings = plan.association
     if plan.medium == "line" or plan.framing == "hdlc":
-        return HdlcLink(replace(plan.hdlc, client=settings.client, server=settings.server), buffer)
+        hdlc = plan.hdlc
+        if information < hdlc.max_info_rx:
+            hdlc = replace(hdlc, max_info_rx=information, max_info_tx=min(information, hdlc.max_info_tx))
+        return HdlcLink(replace(hdlc, client=settings.client, server=settings.server), buffer)
     return WrapperLink(settings.client, settings.server, buffer, datagram=plan.medium == "datagram")
 
 

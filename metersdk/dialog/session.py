@@ -14,6 +14,7 @@ from metersdk.apdu.xdlms import AttributeDescriptor, Item
 from metersdk.dialog import dlms
 from metersdk.dialog.association import Association
 from metersdk.dialog.iec62056_21_readout import Readout
+from metersdk.dialog.mending import Connection
 from metersdk.dialog.profile import iter_profile, read_profile
 from metersdk.dialog.programming import Programming, ProgrammingSettings
 from metersdk.dialog.timing import Timing, limited
@@ -78,14 +79,14 @@ class DlmsSession:
     """A meter over an open association.
 
     Args:
-        association: open.
+        connection: open. What only reads is asked again over a new link where the line damages too much.
         identity: what sign-on told; completed by ``identify``.
         quirks: what is special about this meter.
         timing: the caller's limits.
     """
 
-    def __init__(self, association: Association, identity: Identity, quirks: Quirks, timing: Timing) -> None:
-        self._association = association
+    def __init__(self, connection: Connection, identity: Identity, quirks: Quirks, timing: Timing) -> None:
+        self._connection = connection
         self._identity = identity
         self._identified = False
         self._quirks = quirks
@@ -95,6 +96,14 @@ class DlmsSession:
     @property
     def name(self) -> str:
         return str(self._identity) or "dlms"
+
+    @property
+    def _association(self) -> Association:
+        return self._connection.association
+
+    def _get(self, class_id: int, code: Obis | bytes, attribute: int) -> Dialog[bytes]:
+        octets = Obis.parse(code).octets
+        return self._connection.keep_asking(lambda ex: dlms.get(ex, class_id, octets, attribute))
 
     def limited(self, dialog: Dialog[T]) -> Dialog[T]:
         return limited(dialog, self._timing)
@@ -118,16 +127,17 @@ class DlmsSession:
         return self._identity
 
     def _get_list(self, items: Sequence[Item]) -> Dialog[list[bytes | DataAccessResult]]:
-        return dlms.get_list(self._association, items, singly=not self._quirks.get_with_list)
+        singly = not self._quirks.get_with_list
+        return self._connection.keep_asking(lambda ex: dlms.get_list(ex, items, singly=singly))
 
     def objects(self) -> Dialog[ObjectView]:
         if self._objects is None:
-            raw = yield from dlms.get(self._association, 15, CURRENT_ASSOCIATION.octets, 2)
+            raw = yield from self._get(15, CURRENT_ASSOCIATION, 2)
             self._objects = ObjectView.from_data(axdr.decode_all(raw))
         return self._objects
 
     def clock(self) -> Dialog[DateTime]:
-        raw = yield from dlms.get(self._association, 8, CLOCK.octets, 2)
+        raw = yield from self._get(8, CLOCK, 2)
         return DATE_TIME.decode(axdr.decode_all(raw))
 
     def set_clock(self, moment: datetime) -> Dialog[None]:
@@ -137,13 +147,13 @@ class DlmsSession:
         yield from dlms.set_(self._association, 8, CLOCK.octets, 2, axdr.encode(DATE_TIME.encode(stamp)))
 
     def get(self, class_id: int, obis: Code, attribute: int, *, raw: bool = False) -> Dialog[object]:
-        octets = yield from dlms.get(self._association, class_id, Obis.parse(obis).octets, attribute)
+        octets = yield from self._get(class_id, Obis.parse(obis), attribute)
         return octets if raw else _plain(class_id, attribute, axdr.decode_all(octets))
 
     def set(self, class_id: int, obis: Code, attribute: int, value: object) -> Dialog[None]:
         code = Obis.parse(obis).octets
         if not isinstance(value, Data):
-            now = yield from dlms.get(self._association, class_id, code, attribute)
+            now = yield from self._get(class_id, code, attribute)
             value = _like(axdr.decode_all(now), value)
         yield from dlms.set_(self._association, class_id, code, attribute, axdr.encode(value))
 
@@ -239,6 +249,7 @@ class DlmsSession:
                 entries=query.entries,
                 columns=query.codes,
                 quirks=self._quirks,
+                mend=self._connection.mend,
             )
         )
 
