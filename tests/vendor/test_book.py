@@ -15,6 +15,7 @@ import metersdk
 from metersdk import Quirks
 from metersdk.effects import State
 from metersdk.errors import LocalProtocolError
+from metersdk.frame.iec62056_21 import to_line
 from metersdk.simulator.image import Image
 from metersdk.vendor import book
 from metersdk.vendor.family import parse_family
@@ -249,3 +250,15 @@ def test_folders_of_each_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APPDATA", "roaming")
     monkeypatch.setattr(sys, "platform", "win32")
     assert book.own_folders() == (Path("roaming/metersdk/vendors"),)
+
+
+def test_a_list_instead_of_the_readout(tmp_path: Path) -> None:
+    with metersdk.connect(image(tmp_path, r"EMH5\@01LZQJL") + "?list=2", trace=tmp_path / "trace.jsonl") as meter:
+        assert meter.identity.family == "emh-lzqj"
+        assert "family-request" not in {finding.code for finding in meter.findings}
+    sent = (tmp_path / "trace.jsonl").read_text()
+    assert to_line(b"/2!\r\n").hex() in sent
+    with pytest.raises(LocalProtocolError, match="no list of this meter"):
+        metersdk.connect("sim://residential?list=9", vendor="emh-lzqj")
+    with pytest.raises(LocalProtocolError, match="no list of this meter"):
+        metersdk.connect("sim://residential?list=x")
