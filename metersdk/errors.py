@@ -123,7 +123,7 @@ class PortError(MeterError):
 class PortNotFound(PortError):
     """No such device, host or file."""
 
-    default_hint = "check the name; an unplugged probe has no device node (ls /dev/serial/by-id)"
+    default_hint = "check the name; an unplugged probe has no device node (`metersdk ports` lists those there are)"
 
 
 class PortDenied(PortError):
