@@ -40,6 +40,12 @@ system_title = "4D534B5300000001"
 since = 2026-01-01T00:00:00Z
 [clock]
 fixed = 2026-01-01T01:00:00Z
+[programming]
+password = "12345678"
+operand = "0F1E2D3C"
+writable = ["C.90", "0.9.1"]
+executable = ["RESET"]
+block_size = 8
 [[association]]
 client = 16
 role = "management"
