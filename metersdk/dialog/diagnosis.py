@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from metersdk.dialog.causes import Cause, finding
 from metersdk.dialog.diagnosis_blocks import damaged_blocks, fading, flipped_bits, hdlc_frames, two_readers
 from metersdk.dialog.diagnosis_light import light
-from metersdk.dialog.diagnosis_speed import switch_of_speed, wrong_speed
+from metersdk.dialog.diagnosis_speed import fall_back, late_switch, wrong_speed
 from metersdk.dialog.evidence import Evidence
-from metersdk.dialog.facts import Answer, Facts, Kind
+from metersdk.dialog.facts import Answer, Facts, Kind, kind_of
 from metersdk.dialog.signatures import Sign, protocol_of, sign_of
 from metersdk.errors import Finding, PortBusy, PortClosed
+from metersdk.frame.iec62056_21 import find_identification, from_line
 from metersdk.frame.recognise import Speech, recognise
 
 Rule = Callable[[Facts], Iterator[Finding]]
@@ -48,10 +49,14 @@ def _port(evidence: Evidence) -> Finding | None:
 
 def _pushers(facts: Facts) -> Iterator[Finding]:
     """A meter that speaks by itself, or another protocol than the one that was asked for."""
-    if facts.spoke_hdlc or facts.blocks or facts.identified:
+    if facts.spoke_hdlc or facts.identified or any(block.proved for block in facts.blocks):
         return
+    own = [turn.sent for turn in facts.evidence.turns if kind_of(turn.sent) is Kind.HDLC]
     for answer in facts.answers:
-        for baud, octets in answer.by_speed:
+        for baud, heard in answer.by_speed:
+            octets = heard
+            for sent in own:
+                octets = octets.replace(sent, b"")
             sign = protocol_of(octets)
             at = f"at {baud} Bd"
             if sign is Sign.SML:
@@ -60,8 +65,19 @@ def _pushers(facts: Facts) -> Iterator[Finding]:
                 yield finding(Cause.C1218, f"a packet of ANSI C12.18 {at}")
             elif sign is Sign.HDLC and answer.kind is not Kind.HDLC:
                 yield finding(Cause.HDLC, f"HDLC frames {at}, without a sign-on")
-            elif answer.kind not in (Kind.REQUEST, Kind.SELECT) and recognise(octets) is Speech.TELEGRAM:
+            elif _unasked(answer, baud) and _is_telegram(octets):
                 yield finding(Cause.MODE_D, f"a data message that nobody asked for {at}")
+
+
+def _is_telegram(octets: bytes) -> bool:
+    return recognise(octets) is Speech.TELEGRAM and find_identification(from_line(octets)[0]) is not None
+
+
+def _unasked(answer: Answer, baud: int) -> bool:
+    """Whether no data message may come now, at this speed."""
+    if answer.kind is Kind.REQUEST:
+        return baud != answer.turn.baud
+    return answer.kind in (Kind.NOTHING, Kind.WAKE_UP, Kind.HDLC)
 
 
 def _wrong_format(facts: Facts) -> Iterator[Finding]:
@@ -127,14 +143,15 @@ def _silent(facts: Facts) -> Finding:
 # Each rule, and whether the search ends with what it found: what comes after would be its consequence.
 _RULES: tuple[tuple[Rule, bool], ...] = (
     (_silence, True),
-    (light, True),
     (_pushers, True),
+    (light, True),
     (_wrong_format, True),
+    (late_switch, True),
     (fading, True),
     (flipped_bits, True),
-    (switch_of_speed, True),
-    (wrong_speed, True),
+    (fall_back, True),
     (two_readers, True),
+    (wrong_speed, True),
     (damaged_blocks, False),
     (hdlc_frames, False),
 )

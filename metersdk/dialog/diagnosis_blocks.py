@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 from metersdk.dialog.causes import Cause, finding
+from metersdk.dialog.evidence import CHARACTER_BITS
 from metersdk.dialog.facts import Answer, Block, Facts, Kind
 from metersdk.dialog.signatures import JUDGED_OCTETS, readable
 from metersdk.errors import Finding
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.hdlc import Tally, take_frame
-from metersdk.frame.iec62056_21 import ACK, NAK, from_line
+from metersdk.frame.iec62056_21 import ACK, NAK, STX, from_line
 
 # More damage than this is no accident.
 _MANY_ERRORS = 3
@@ -26,6 +29,13 @@ _AT_THE_END = 0.7
 _ASKING = (Kind.REQUEST, Kind.SELECT, Kind.NAK, Kind.ACK)
 # Two copies of one message that differ in more places are shifted against each other.
 _FEW_DIFFER = 6
+# So many octets missing in one session are no accident of the computer.
+_MANY_MISSING = 3
+_MANY_HOLES = 6
+# Characters by which a gap may differ from a whole number of them.
+_IN_STEP = 0.05
+_LINE_END = re.compile(rb"[\r\n]+")
+_DATA_LINE = re.compile(rb"(?:[^()!]+(?:\([^()]*\))+)+")
 # Messages are compared as far as this.
 _COMPARED = 600
 
@@ -59,13 +69,42 @@ def two_readers(facts: Facts) -> Iterator[Finding]:
     if sum(_odd(answer) for answer in facts.text_answers):
         return
     runs = [run for bad, good in _pairs(facts.blocks) for run in _missing(bad, good)]
-    if len(runs) >= 2 and sum(runs) / len(runs) >= _RUN_OF_PIECES:
-        yield finding(Cause.TWO_READERS, f"{sum(runs)} octets are missing at {len(runs)} places, the rest is right")
+    proved = [id(block.turn) for block in facts.blocks if block.proved]
+    torn = sum(
+        _torn_lines(from_line(octets)[0])
+        for answer in facts.of(*_ASKING)
+        for _, octets in answer.by_speed
+        if id(answer.turn) not in proved and readable(octets) > 0.9
+    )
+    if (len(runs) >= 2 and sum(runs) / len(runs) >= _RUN_OF_PIECES) or sum(runs) + torn >= _MANY_MISSING:
+        places = max(len(runs), torn)
+        yield finding(Cause.TWO_READERS, f"octets are missing at {places} places, and what there is is right")
+        return
+    holes = sum(_holes(answer) for answer in facts.of(*_ASKING) if readable(answer.octets) > 0.9)
+    if holes >= _MANY_HOLES:
+        yield finding(Cause.TWO_READERS, f"{holes} gaps amid messages, each as long as a few characters")
         return
     fragments = [answer for answer in facts.unreadable if readable(answer.octets) > 0.9]
     if not facts.identified and fragments:
-        text = f"{len(fragments)} identifications with octets missing, the rest is right"
+        text = f"{len(fragments)} identifications with octets missing, and what there is is right"
         yield finding(Cause.TWO_READERS, text)
+
+
+def _holes(answer: Answer) -> int:
+    """Gaps of two to eight character times amid a message: what was lost left its time behind."""
+    count = 0
+    for before, piece in pairwise(answer.pieces):
+        if len(piece.octets) == 1 and piece.baud == before.baud:
+            characters = (piece.at - before.at) * piece.baud / CHARACTER_BITS
+            count += 1.5 < characters < 8.5 and abs(characters - round(characters)) < _IN_STEP
+    return count
+
+
+def _torn_lines(text: bytes) -> int:
+    """Lines of a message that are no data sets: brackets, or the ends of lines, may be what is missing."""
+    lines = [line for line in _LINE_END.split(text[text.find(STX) + 1 :])[:-1] if line.strip(b"\x03!")]
+    torn = [not _DATA_LINE.fullmatch(line) for line in lines if not line.startswith(b"/")]
+    return sum(torn) if len(lines) > 1 else 0
 
 
 def _pairs(blocks: list[Block]) -> Iterator[tuple[bytes, bytes]]:
@@ -111,8 +150,10 @@ def flipped_bits(facts: Facts) -> Iterator[Finding]:
         for _, heard in answer.by_speed:
             if len(heard) >= JUDGED_OCTETS and readable(heard) > 0.6:
                 odd = len(from_line(heard)[1])
-                octets, wrong, hit = octets + len(heard), wrong + odd, hit + bool(odd)
-    if wrong >= _MANY_ERRORS and wrong > _OFTEN * octets and wrong * 4 <= octets:
+                # More than a quarter, and it is another format or speed.
+                if odd * 4 <= len(heard):
+                    octets, wrong, hit = octets + len(heard), wrong + odd, hit + bool(odd)
+    if wrong >= _MANY_ERRORS and wrong > _OFTEN * octets:
         yield finding(Cause.MISALIGNED, f"wrong parity of {wrong} in {octets} octets, in {hit} answers")
 
 

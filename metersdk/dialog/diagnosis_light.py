@@ -9,8 +9,8 @@ from math import pi
 
 from metersdk.dialog.causes import Cause, finding
 from metersdk.dialog.evidence import CHARACTER_BITS, Piece
-from metersdk.dialog.facts import Facts, Kind
-from metersdk.dialog.signatures import Sign, readable, sign_of
+from metersdk.dialog.facts import Facts, Kind, bursts
+from metersdk.dialog.signatures import FORMATS, JUDGED_OCTETS, Sign, readable, sign_of
 from metersdk.errors import Finding
 from metersdk.frame.iec62056_21 import INITIAL_BAUD
 
@@ -30,6 +30,8 @@ _SAME = 0.002
 # An octet so often in a row, and those that messages hold in a row.
 _AGAIN = 6
 _FILLING = b"0123456789 .-*"
+# Characters of a row that may be missing.
+_A_FEW = 8
 # Above this share of characters the strays are the rest of messages.
 _TEXT = 0.6
 
@@ -40,6 +42,8 @@ def light(facts: Facts) -> Iterator[Finding]:
         yield finding(Cause.LIGHT_CONSTANT, f"NUL after NUL for {span:.1f} s")
         return
     for pieces in facts.quiet:
+        if any(_known(burst) for burst in bursts(pieces)):
+            continue
         frequency, moments = _beat([piece for piece in pieces if len(piece.octets) == 1])
         if frequency:
             yield finding(Cause.LAMP, f"{moments} octets that nobody sent, by the beat of {frequency} Hz")
@@ -50,6 +54,12 @@ def light(facts: Facts) -> Iterator[Finding]:
         return
     kinds = " ".join(f"{octet:02X}" for octet in sorted(set(octets), key=octets.count, reverse=True)[:4])
     yield finding(Cause.SUNLIGHT, f"{len(octets)} octets that nobody sent, mostly {kinds}")
+
+
+def _known(burst: list[Piece]) -> bool:
+    """Whether a run of octets is text in some format."""
+    octets = b"".join(piece.octets for piece in burst)
+    return len(octets) >= JUDGED_OCTETS and _run(octets) is None and sign_of(octets) in (*FORMATS, Sign.TEXT_7E1)
 
 
 def _dazzled(facts: Facts) -> float | None:
@@ -85,16 +95,14 @@ def _beat(pieces: list[Piece]) -> tuple[int, int]:
     octets = b"".join(piece.octets for piece in pieces)
     if (run := _run(octets)) is not None:
         pieces = pieces[run]
-    elif pieces[-1].at - pieces[0].at < _LASTING:
+    elif pieces[0].baud == INITIAL_BAUD and pieces[-1].at - pieces[0].at < _LASTING:
         return 0, 0
     elif max(map(octets.count, set(octets))) * 2 < len(octets):
-        if sign_of(octets) is not Sign.UNKNOWN:
-            return 0, 0
         # Characters in a row keep the beat of their own speed.
         pieces = [
             piece
             for before, piece in pairwise(pieces)
-            if abs(piece.at - before.at - CHARACTER_BITS / piece.baud) > _SAME or piece.baud != before.baud
+            if not _in_step(piece.at - before.at, CHARACTER_BITS / piece.baud)
         ]
         if len(pieces) < _PERIODIC:
             return 0, 0
@@ -102,6 +110,12 @@ def _beat(pieces: list[Piece]) -> tuple[int, int]:
     best = max(lengths, key=lambda f: lengths[f])
     sure = lengths[best] >= _IN_PHASE and (run is not None or len(pieces) * lengths[best] ** 2 >= _NO_CHANCE)
     return (best if sure else 0), len(pieces)
+
+
+def _in_step(seconds: float, char: float) -> bool:
+    """Whether so much time is one character, or a few of which some are missing."""
+    characters = round(seconds / char)
+    return 1 <= characters <= _A_FEW and abs(seconds - characters * char) < _SAME
 
 
 def _run(octets: bytes) -> slice | None:

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from metersdk.dialog.causes import Cause, finding
 from metersdk.dialog.facts import Answer, Facts, Kind
-from metersdk.dialog.signatures import JUDGED_OCTETS, SLOWER, Sign, sign_of
+from metersdk.dialog.signatures import JUDGED_OCTETS, SLOWER, Sign, readable, sign_of
 from metersdk.errors import Finding
 from metersdk.frame.iec62056_21 import INITIAL_BAUD, from_line
 
@@ -16,28 +16,41 @@ from metersdk.frame.iec62056_21 import INITIAL_BAUD, from_line
 _EARLY_MARGIN = 0.04
 # The shortest tr of a meter of 20 ms, and one character of the margin's own inexactness.
 _SHORTEST_REACTION = 0.012
+# The share of characters in what is text.
+_READABLE = 0.85
+# Octets of a message that the change of speed may have made.
+_FIRST = 5
+# Octets that a sender 32 times as fast leaves of a short message.
+_FEW_OCTETS = 3
 # The first octets of a message, behind two that the change of speed may have made.
-_BEGINNING = re.compile(rb"[^\r\n]{0,2}(?:\x02|\x01[PBRW])")
+_BEGINNING = re.compile(rb"[\s\S]{0,2}(?:\x02|\x01[PBRW])")
 _DATA_LINE = re.compile(rb"[\x02]?[0-9A-Fa-fCLP][0-9A-Za-z:.*&-]*\(")
 
 
-def switch_of_speed(facts: Facts) -> Iterator[Finding]:
-    """Fallback to 300 Bd, and a change of speed too early or too late."""
-    selects = [answer for answer in facts.of(Kind.SELECT) if answer.first_switch is not None]
-    missed = [answer for answer in selects if _fell_back(answer)]
-    if missed:
-        margins = [_margin(answer) for answer in missed]
-        text = f"the meter goes on at {INITIAL_BAUD} Bd after the acknowledgement"
-        if _echo_was_cut(facts, missed) or min(margins) < _EARLY_MARGIN:
-            text += f"; the speed was changed {1000 * min(margins):.0f} ms after its last bit, as computed"
-            yield finding(Cause.SWITCH_EARLY, text)
-        else:
-            yield finding(Cause.FALL_BACK, text)
-        return
-    for answer in selects:
-        if (seen := _late(answer)) is not None:
+def late_switch(facts: Facts) -> Iterator[Finding]:
+    """The meter had begun to send its data before this side changed the speed."""
+    for answer in _switched(facts):
+        if not _fell_back(answer) and (seen := _late(answer)) is not None:
             yield finding(Cause.SWITCH_LATE, seen)
             return
+
+
+def fall_back(facts: Facts) -> Iterator[Finding]:
+    """The meter goes on at 300 Bd: it missed the acknowledgement, or the speed was changed before that had left."""
+    missed = [answer for answer in _switched(facts) if _fell_back(answer)]
+    if not missed:
+        return
+    margins = [_margin(answer) for answer in missed]
+    text = f"the meter goes on at {INITIAL_BAUD} Bd after the acknowledgement"
+    if _echo_was_cut(facts, missed) or min(margins) < _EARLY_MARGIN:
+        text += f"; the speed was changed {1000 * min(margins):.0f} ms after its last bit, as computed"
+        yield finding(Cause.SWITCH_EARLY, text)
+    else:
+        yield finding(Cause.FALL_BACK, text)
+
+
+def _switched(facts: Facts) -> list[Answer]:
+    return [answer for answer in facts.of(Kind.SELECT) if answer.first_switch is not None]
 
 
 def _margin(answer: Answer) -> float:
@@ -58,15 +71,20 @@ def _fell_back(answer: Answer) -> bool:
     # The first octet may have been hit by the change of speed.
     if len(octets) >= 4 and sign_of(octets[1:]) is Sign.SLOWER_16:
         return True
-    returned = [speed for _, speed in answer.turn.switches[1:] if speed == INITIAL_BAUD]
+    returned = [moment for moment, speed in answer.turn.switches[1:] if speed == INITIAL_BAUD]
     ratio = SLOWER.get(sign, 1)
-    return bool(returned or ratio > 1) and baud // ratio <= INITIAL_BAUD
+    if not returned:
+        return ratio > 1 and baud // ratio <= INITIAL_BAUD
+    after = b"".join(piece.octets for piece in answer.pieces if piece.at > returned[0])
+    return readable(after) > _READABLE or baud // ratio <= INITIAL_BAUD
 
 
 def _echo_was_cut(facts: Facts, missed: list[Answer]) -> bool:
     """A probe that returns all of the request, and not all of the acknowledgement, was still sending it."""
     requests = facts.of(Kind.REQUEST)
-    return bool(requests) and requests[0].echo == "full" and all(answer.echo != "full" for answer in missed)
+    if not requests or requests[0].echo != "full" or requests[0].echo_cut:
+        return False
+    return all(answer.echo_cut for answer in missed)
 
 
 def _late(answer: Answer) -> str | None:
@@ -84,6 +102,9 @@ def _late(answer: Answer) -> str | None:
     begins = _BEGINNING.match(text) is not None
     if before and not begins:
         return f"{delay}; {before} octets of the message came before"
+    if _DATA_LINE.match(text[1:]) or sum(at > _FIRST for at in from_line(octets)[1]) > 1:
+        # Damaged by something else.
+        return None
     if len(text) < JUDGED_OCTETS or sign_of(octets) not in (Sign.TEXT_7E1, Sign.TEXT_8N1):
         return None
     if not begins and not _DATA_LINE.match(text):
@@ -99,6 +120,9 @@ def wrong_speed(facts: Facts) -> Iterator[Finding]:
             continue
         for baud, octets in answer.by_speed:
             if answer.kind is Kind.SELECT and baud == INITIAL_BAUD and answer.first_switch is not None:
+                continue
+            if answer.kind is Kind.REQUEST and baud != answer.turn.baud:
+                # What a meter said at 300 Bd, heard at the speed of the next try.
                 continue
             sign = sign_of(octets)
             if sign not in SLOWER and len(octets) > 8:
@@ -128,7 +152,8 @@ def _faster(facts: Facts, strange: list[tuple[int, bytes, Answer]]) -> Iterator[
             yield finding(Cause.BAUD_FASTER, f"the same {len(one)} unreadable octets each time: a sender {times}")
             return
     lone = [octets for _, octets, answer in strange if answer.kind is Kind.SELECT]
-    if lone and not any(block.proved for block in facts.blocks) and max(map(len, lone)) >= JUDGED_OCTETS:
+    few = JUDGED_OCTETS if any(answer.first_switch for answer in facts.of(Kind.SELECT)) else _FEW_OCTETS
+    if lone and not any(block.proved for block in facts.blocks) and max(map(len, lone)) >= few:
         yield finding(Cause.BAUD_FASTER, f"{len(max(lone, key=len))} unreadable octets where data were to come")
 
 

@@ -84,11 +84,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was heard in one turn, its echo taken off."""
+    """What was heard in one turn, its echo taken off.
+
+    ``echo_cut``: octets of the echo are missing or damaged, or came at another speed than they were sent at.
+    """
 
     turn: Turn
     kind: Kind
     echo: str
+    echo_cut: bool
     pieces: tuple[Piece, ...]
 
     @cached_property
@@ -126,13 +130,16 @@ def answer_of(turn: Turn, owed: bytes = b"") -> Answer:
     """The turn without its echo, and that of what was sent before."""
     kind = kind_of(turn.sent)
     heard = turn.heard()
+    echo, length = echo_of(owed + turn.sent if kind is not Kind.WAKE_UP else owed, heard)
     if kind is Kind.WAKE_UP:
         # NULs come back as NULs, as many as there may be.
-        nuls = len(heard) - len(heard.lstrip(b"\0")) if len(heard) > len(turn.sent) // 2 else 0
-        length, echo = min(nuls, len(turn.sent)), "full" if nuls else "none"
-    else:
-        echo, length = echo_of(owed + turn.sent, heard)
-    return Answer(turn, kind, echo, tuple(_without(turn.pieces, length)))
+        nuls = min(len(heard) - length - len(heard[length:].lstrip(b"\0")), len(turn.sent))
+        length += nuls
+        echo = "full" if nuls else echo
+    changed = turn.switches[0][0] if turn.switches else turn.over + 1.0
+    before = sum(len(piece.octets) for piece in turn.pieces if piece.at <= changed and piece.baud == turn.baud)
+    cut = echo == "partial" or (echo == "full" and before < length)
+    return Answer(turn, kind, echo, cut, tuple(_without(turn.pieces, length)))
 
 
 def _without(pieces: list[Piece], count: int) -> Iterator[Piece]:
@@ -177,9 +184,7 @@ class Facts:
     @cached_property
     def identified(self) -> list[Answer]:
         """Requests that brought an identification."""
-        return [
-            answer for answer in self.of(Kind.REQUEST) if find_identification(from_line(answer.octets)[0]) is not None
-        ]
+        return [answer for answer in self.of(Kind.REQUEST) if _identifies(answer)]
 
     @cached_property
     def unreadable(self) -> list[Answer]:
@@ -204,11 +209,11 @@ class Facts:
         for answer in self.text_answers:
             if answer.kind is Kind.WAKE_UP:
                 continue
-            switch = answer.first_switch
-            if answer.kind is Kind.SELECT and switch is not None:
-                heard.append(tuple(piece for piece in answer.pieces if piece.at < switch[0]))
-            else:
-                heard.append(answer.pieces)
+            # A sender that has not changed its speed yet, or changed it first, leaves zeros that light makes, too.
+            sent = answer.kind is not Kind.NOTHING
+            speeds = {each.baud for each in answer.pieces}
+            for baud in speeds if not sent else speeds & {answer.turn.baud}:
+                heard.append(tuple(each for each in answer.pieces if each.baud == baud))
         return heard
 
     @cached_property
@@ -220,6 +225,11 @@ class Facts:
                 if not is_message(burst):
                     found += burst
         return found
+
+
+def _identifies(answer: Answer) -> bool:
+    octets = b"".join(piece.octets for piece in answer.pieces if piece.baud == answer.turn.baud)
+    return find_identification(from_line(octets)[0]) is not None
 
 
 def bursts(pieces: tuple[Piece, ...]) -> Iterator[list[Piece]]:

@@ -56,9 +56,9 @@ class LineWatch:
         """What the line suffers from, the likeliest cause first; nothing for a line in order."""
         return diagnose(self.evidence(error)) if self._timed or error is not None else ()
 
-    def report(self) -> LineReport:
+    def report(self, error: MeterError | None = None) -> LineReport:
         """Figures and findings of the line so far."""
-        return report_of(self.record, self.counts, self.tolerated, self.findings())
+        return report_of(self.record, self.counts, self.tolerated, self.findings(error))
 
     def over(self, dialog: Dialog[T]) -> Dialog[T]:
         """``dialog``, watched."""
