@@ -18,6 +18,7 @@ from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.kmp import ANSWER, FRAME_LIMIT, KmpFrame, find_kmp
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
+from metersdk.model.event import Event
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
@@ -254,9 +255,17 @@ class KmpSession:
         """Over DLMS only."""
         return self._refuse("action")
 
-    def readout(self) -> Dialog[Readout]:
+    def readout(self, strict: bool = False) -> Dialog[Readout]:
         """Over IEC 62056-21 only."""
         return self._refuse("readout")
+
+    def iter_readout(self) -> Dialog[object]:
+        """Not over KMP."""
+        return self._refuse("iter_readout")
+
+    def events(self, query: ProfileQuery) -> Dialog[list[Event]]:
+        """Not over KMP."""
+        return self._refuse("events")
 
     def telegrams(self, count: int | None) -> Dialog[object]:
         """Of meters that push only."""
@@ -265,6 +274,10 @@ class KmpSession:
     def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
         """Over IEC 62056-21 only."""
         return self._refuse("programming")
+
+    def events(self, query: ProfileQuery) -> Dialog[list[Event]]:
+        """The commands for its logs are not public."""
+        return self._refuse("events")
 
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
         """The commands for its logs are not public."""

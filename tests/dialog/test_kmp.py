@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+import metersdk
 from metersdk.apdu import kmp
 from metersdk.dialog.kmp import KmpSession, code_of, number_of, open_kmp
 from metersdk.dialog.opening import Plan, open_session
@@ -167,3 +169,23 @@ def test_by_the_name_of_the_family_or_of_the_protocol(options: dict[str, str], f
     session = run(open_session(plan(**options)), line)
     said = run(session.identify(), line)
     assert (said.protocol, said.baud, said.family) == ("kmp", 1200, family)
+
+
+SIM = "sim://residential?speech=kmp"
+
+
+def test_behind_the_doors() -> None:
+    with metersdk.connect(SIM, vendor="kamstrup-kmp") as meter:
+        assert (meter.identity.protocol, meter.identity.family) == ("kmp", "kamstrup-kmp")
+        assert meter.read("6-0:1.0.0").value == Decimal("12345000")
+        assert not meter.findings
+    with metersdk.connect(f"{SIM}&protocol=kmp&baud=2400") as meter:
+        assert meter.identity.baud == 2400 and len(meter.registers()) == 11
+
+
+def test_behind_the_doors_of_asyncio() -> None:
+    async def values() -> list[object]:
+        async with await metersdk.aconnect(SIM, protocol="kmp") as meter:
+            return [(await meter.read("6-0:10.0.0")).value, str(await meter.clock)]
+
+    assert asyncio.run(values()) == [Decimal("63.44"), "2026-11-22T07:08:09"]
