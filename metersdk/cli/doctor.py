@@ -49,10 +49,11 @@ class Mended:
 
 @click.command()
 @click.argument("device", required=False)
-@click.option("--idle", type=click.FloatRange(0, 3600), default=3.0, show_default=True, help="Seconds to listen.")
+@click.option("--idle", type=click.FloatRange(0, 3600), default=3.0, metavar="S", help="Seconds to listen. [3]")
 @click.option("--paper", is_flag=True, help="The probe lies on white paper: does its light come back?")
 @click.option("--no-send", is_flag=True, help="Send nothing, not even six octets to see whether they come back.")
 @click.option("--wait", type=click.FloatRange(0), metavar="S", help="Wait so long for a probe that is unplugged.")
+@click.option("--live", is_flag=True, help="DEVICE is a target: run one session with its meter, and judge the line.")
 @click.option("--fix", is_flag=True, help="Show what mends the findings, and do what this user may.")
 @click.option("--yes", is_flag=True, help="With --fix: do it without asking. With --paper: it lies there already.")
 @click.option("--rules", metavar="FILE", default=mending.FILE_NAME, show_default=True, help="With --fix: udev rules.")
@@ -64,6 +65,7 @@ def doctor(
     paper: bool,
     no_send: bool,
     wait: float | None,
+    live: bool,
     fix: bool,
     yes: bool,
     rules: str,
@@ -73,6 +75,8 @@ def doctor(
     Exit codes: 0 all is well, 1 a finding, 3 DEVICE cannot be opened, 9 it is in use.
     """
     system = System()
+    if live:
+        return _live(out, device, idle)
     if device is None:
         patients = [
             Patient("", _without_port(system)),
@@ -88,6 +92,15 @@ def doctor(
     mended = _mend(out, system, patients, yes, rules) if fix else Mended()
     _finish(out, device, patients, mended)
     return _exit_code(patients, device is not None)
+
+
+def _live(out: Output, target: str | None, idle: float) -> int:
+    if target is None:
+        raise LocalProtocolError("--live needs a target to run a session with", hint="name a port: metersdk ports")
+    # The protocols are loaded for this only.
+    from metersdk.cli.doctor_live import live
+
+    return live(out, target, idle)
 
 
 def _local(device: str) -> str:
