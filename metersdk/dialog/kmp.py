@@ -275,10 +275,6 @@ class KmpSession:
         """Over IEC 62056-21 only."""
         return self._refuse("programming")
 
-    def events(self, query: ProfileQuery) -> Dialog[list[Event]]:
-        """The commands for its logs are not public."""
-        return self._refuse("events")
-
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
         """The commands for its logs are not public."""
         return self._refuse("get_profile")
