@@ -258,6 +258,12 @@ class MeterReportedError(ServiceError):
         super().__init__(message, **more)  # type: ignore[arg-type]
         self.code = code
 
+    @property
+    def number(self) -> int | None:
+        """The number at the end of ``code``: 14 of ``ERR14``; None where there is none."""
+        digits = self.code[len(self.code.rstrip("0123456789")) :]
+        return int(digits) if self.code.startswith("ER") and 0 < len(digits) < 10 else None
+
 
 class PartialResult(MeterError):
     """Something came home, not everything; ``result`` is what did."""
