@@ -322,6 +322,10 @@ class Programming:
             answer = yield from line.ask(password, deadline, Silence.GIVE_UP, once=True)
         except MeterReportedError as refusal:
             self._refuse(refusal.code, "it may also have been damaged on its way; it is not sent again")
+        except (NoAnswer, ChecksumError) as error:
+            # It may have been a refusal: nobody is told to try again.
+            error.retryable = False
+            raise
         if answer.command == "P0":
             raise FrameError("the meter asks for the password again", layer="association", state="password")
         if answer.kind == "command":

@@ -176,21 +176,31 @@ def test_a_wrong_password_is_sent_once(wrong: str) -> None:
     assert run(open_programming(SignOn(), programming=ProgrammingSettings(PASSWORD)), line)
 
 
-def test_a_refused_password_is_never_sent_again() -> None:
-    line = port(meter())
-    settings = ProgrammingSettings("wrong")
-    opening = open_programming(SignOn(), programming=settings)
-    with pytest.raises(AuthenticationFailed):
-        run(opening, line)
-    shelf = Shelf()
-    line = port(meter(shelf))
+def test_a_password_refused_later_on_is_never_sent_again() -> None:
+    passwords = {1: PASSWORD}
+    line = port(meter(passwords=passwords))
     p = session(line)
-    p._line = None
-    p._refused = AuthenticationFailed("refused")
-    before = len(line.log)
+    run(p.close(), line)
+    passwords[1] = Secret("changed")
     with pytest.raises(AuthenticationFailed):
         run(p.read("C.1"), line)
+    before = len(line.log)
+    for _ in range(3):
+        with pytest.raises(AuthenticationFailed):
+            run(p.read("C.1"), line)
     assert len(line.log) == before
+
+
+@pytest.mark.parametrize("fault", ["bad_bcc", "cut", "dropped"])
+def test_a_refusal_that_is_lost_is_nothing_to_repeat(fault: str) -> None:
+    faults = CommandFaults() if fault == "dropped" else CommandFaults(0, **{fault: 100})
+    # Identification, ACK, and then the answer to the password.
+    model = replace(LINE, drop_answers=frozenset({2} if fault == "dropped" else ()))
+    line = port(meter(greeting="ack", faults=faults), model)
+    with pytest.raises((NoAnswer, ChecksumError)) as lost:
+        session(line, password="wrong")
+    assert not lost.value.retryable
+    assert len([each for each in text(line, "client") if each.startswith(b"\x01P1")]) == 1
 
 
 def test_p2_goes_through_the_algorithm() -> None:
