@@ -6,7 +6,7 @@ times of the standard, and makes the faults a reader has to live with on request
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -76,6 +76,9 @@ class OpticalMeter:
         reply_time: tt, 1.5 to 2.2.
         inactivity: 60 to 120: an unfinished session ends after it.
         asleep: deaf until woken up with NULs (battery).
+        wake_up: seconds of NULs that wake it.
+        lists: other data lines by the start of the request that asks for them: ``/#`` ``/2``.
+        bauds: speed characters of this maker alone; the meter is then one of mode C.
         echo_acknowledgement: mode E: ``ACK 2 Z 2`` is repeated before or after the change of speed, or not.
         block_size: the data go out in partial blocks (EOT) of so many octets.
         reserved_bauds: 7, 8, 9 are 38400, 57600, 115200.
@@ -93,6 +96,9 @@ class OpticalMeter:
     reply_time: float = 2.0
     inactivity: float = 90.0
     asleep: bool = False
+    wake_up: float = WAKE_UP_MIN
+    lists: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    bauds: tuple[tuple[str, int], ...] = ()
     echo_acknowledgement: Literal["none", "before", "after"] = "none"
     block_size: int | None = None
     reserved_bauds: bool = False
@@ -168,15 +174,16 @@ def _session(
     if reaction is None:
         reaction = line.timing.reaction(identification.is_fast)
     yield from line.set_speed(meter.initial_baud)
-    yield from _request(line, meter, faults, reaction)
+    request = yield from _request(line, meter, faults, reaction)
     yield Sleep(reaction)
     line.buffer.clear()
     yield from line.send(identification.encode())
-    baud = identification.baud(reserved=meter.reserved_bauds) or line.baud
+    own = dict(meter.bauds).get(identification.baud_character)
+    baud = own or identification.baud(reserved=meter.reserved_bauds) or line.baud
     heard = True
     if identification.mode == "B":
         yield from line.set_speed(baud)
-    elif identification.mode in "CE":
+    elif identification.mode in "CE" or own:
         select = yield from _option_select(line, meter, faults)
         heard = select is not None
         if select is not None:
@@ -201,7 +208,7 @@ def _session(
                     return None
     if heard:
         yield Sleep(reaction)
-    yield from _data(line, meter, faults, reaction)
+    yield from _data(line, meter, faults, reaction, request)
     return None
 
 
@@ -211,7 +218,7 @@ def _request(line: OpticalLine, meter: OpticalMeter, faults: _FaultsLeft, reacti
     side = meter.programming
     while True:
         if not awake:
-            yield from _woken(line)
+            yield from _woken(line, meter.wake_up)
             awake = True
         alone = find_sessionless(line.peek()) if side is not None and side.sessionless else None
         if side is not None and alone is not None:
@@ -234,7 +241,7 @@ def _request(line: OpticalLine, meter: OpticalMeter, faults: _FaultsLeft, reacti
         awake = heard or not meter.asleep
 
 
-def _woken(line: OpticalLine) -> Dialog[None]:
+def _woken(line: OpticalLine, needed: float) -> Dialog[None]:
     """Sleep until NULs have come for 2.1 s without a gap, and 1.5 s of silence after them (annex B.1)."""
     begun = last = gap = 0.0
     nuls = 0
@@ -248,7 +255,7 @@ def _woken(line: OpticalLine) -> Dialog[None]:
         # Where octets are handed on together, the first of them began so much earlier.
         start = now - len(octets) * line.character()
         pause = start - last
-        if nuls and last - begun >= WAKE_UP_MIN - _EPSILON and pause >= WAKE_UP_PAUSE - _EPSILON:
+        if nuls and last - begun >= needed - _EPSILON and pause >= WAKE_UP_PAUSE - _EPSILON:
             line.buffer.feed(octets)
             yield Emit(WokenUp(nuls, last - begun, gap, pause))
             return
@@ -290,9 +297,11 @@ def _to_hdlc(line: OpticalLine, meter: OpticalMeter, select: OptionSelect, baud:
         yield from line.send(select.encode())
 
 
-def _data(line: OpticalLine, meter: OpticalMeter, faults: _FaultsLeft, reaction: float) -> Dialog[None]:
+def _data(
+    line: OpticalLine, meter: OpticalMeter, faults: _FaultsLeft, reaction: float, request: Request
+) -> Dialog[None]:
     """The data message in one block or several, each again for every NAK."""
-    text = meter.readout() + b"!\r\n"
+    text = meter.lists.get(request.start, meter.readout)() + b"!\r\n"
     size = meter.block_size or len(text)
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     for number, piece in enumerate(pieces):
