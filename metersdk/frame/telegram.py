@@ -22,7 +22,8 @@ from metersdk.frame.iec62056_21 import Identification, find_identification, from
 # 2.8 s at 115200 Bd, 34 s at 9600: a P1 telegram has 400 to 4000 characters, with texts for the household.
 TELEGRAM_LIMIT: Final = 1 << 15
 
-_LF = 0x0A
+# LF has even parity: with its bit 7 set it is damaged, and ends a line all the same.
+_LINE_ENDS: Final = (0x0A, 0x8A)
 # "!" at the head of a line or behind a data set, what follows it on its line, and the end of that.
 _END = re.compile(rb"(?:\A|(?<=[\n)]))!([^\r\n!/]{0,24})(\r?\n)")
 _END_AT_LAST = re.compile(rb"(?:\A|(?<=[\n)]))!([^\r\n!/]{0,24})\Z")
@@ -107,8 +108,7 @@ class TelegramScanner:
         ``final``: nothing more comes, so that the end of the last line may be missing.
         """
         while True:
-            # LF has even parity: it looks the same with and without the bit.
-            if not final and self._buffer.find(_LF, self._seen) < 0:
+            if not final and all(self._buffer.find(end, self._seen) < 0 for end in _LINE_ENDS):
                 self._bound()
                 return None
             text = from_line(bytes(self._buffer.view()))[0]
