@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from metersdk.meter import Meter, connect
     from metersdk.model.clock import ClockStatus, DateTime
     from metersdk.model.column import Column
+    from metersdk.model.event import Event
     from metersdk.model.identity import Identity
     from metersdk.model.obis import Obis
     from metersdk.model.profile import CaptureObject, Profile
@@ -46,6 +47,7 @@ _HOMES = {
     "metersdk.meter": ("Meter", "connect"),
     "metersdk.model.clock": ("ClockStatus", "DateTime"),
     "metersdk.model.column": ("Column",),
+    "metersdk.model.event": ("Event",),
     "metersdk.model.identity": ("Identity",),
     "metersdk.model.obis": ("Obis",),
     "metersdk.model.profile": ("CaptureObject", "Profile"),
@@ -66,6 +68,7 @@ __all__ = [
     "CounterFile",
     "Data",
     "DateTime",
+    "Event",
     "Finding",
     "FrameTable",
     "Identity",

@@ -13,7 +13,7 @@ from metersdk.apdu.keys import Keys, Secret
 from metersdk.apdu.secure import Algorithm
 from metersdk.dialog import programming
 from metersdk.dialog.hearing import Hearing
-from metersdk.dialog.iec62056_21_readout import Readout
+from metersdk.dialog.iec62056_21_readout import Readout, Withdrawn
 from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, SecurityName, open_session
 from metersdk.dialog.programming import ProgrammingSettings
 from metersdk.dialog.session import Session
@@ -22,6 +22,7 @@ from metersdk.effects import Dialog
 from metersdk.errors import LocalProtocolError, MeterError
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
+from metersdk.model.event import Event
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
@@ -64,6 +65,10 @@ class Meter:
     def _telegrams(self, dialog: Dialog[object]) -> Iterator[Telegram]:
         with iterate(self._limited(dialog), self._port) as events:
             yield from self._hearing.telegrams(events)
+
+    def _data_sets(self, dialog: Dialog[object]) -> Iterator[DataSet | Withdrawn]:
+        with iterate(self._limited(dialog), self._port) as events:
+            yield from self._hearing.data_sets(events)
 
     def _limited(self, dialog: Dialog[T]) -> Dialog[T]:
         if self._closed:
@@ -109,9 +114,20 @@ class Meter:
         """All registers of the meter, read with as few requests as it allows."""
         return self._run(self._session.registers())
 
-    def readout(self) -> Readout:
-        """The data message of IEC 62056-21 modes A to D as it was sent, parsed."""
-        return self._run(self._session.readout())
+    def readout(self, *, strict: bool = False) -> Readout:
+        """The data message of IEC 62056-21 modes A to D as it was sent, parsed.
+
+        ``strict=True`` raises a ``DecodeError`` where it takes a liberty with the grammar; else that is a finding.
+        """
+        return self._run(self._session.readout(strict))
+
+    def iter_readout(self) -> Iterator[DataSet | Withdrawn]:
+        """The data sets of the data message while they arrive; memory stays bounded, whatever its size.
+
+        They are proved once the iterator ends. A block that came damaged is asked for again: a ``Withdrawn`` says from
+        which offset on the data sets before it do not count.
+        """
+        return self._data_sets(self._session.iter_readout())
 
     def telegrams(self, count: int | None = None) -> Iterator[Telegram]:
         """What a meter sends by itself (SML, mode D, P1, DLMS pushes), as it comes: ``count`` of them, or no end."""
@@ -163,6 +179,21 @@ class Meter:
     ) -> Iterator[Profile]:
         """The same piece by piece while it arrives; memory stays bounded by one piece."""
         return self._pieces(self._session.iter_profile(ProfileQuery(obis, start, stop, last, entries, columns)))
+
+    def events(
+        self,
+        log: str | bytes | Obis | None = None,
+        *,
+        start: Moment | None = None,
+        stop: Moment | None = None,
+        last: str | timedelta | None = None,
+    ) -> list[Event]:
+        """The entries of the meter's logs by time: event logs over DLMS, the log book P.98 over IEC 62056-21.
+
+        ``log=None`` takes all event logs (0.b.99.98.e.255) that the meter shows, or P.98. The span of time is that of
+        ``get_profile``.
+        """
+        return self._run(self._session.events(ProfileQuery(log, start, stop, last)))
 
     def close(self) -> None:
         """Release the association, disconnect the link, let go of the port; a second call does nothing.

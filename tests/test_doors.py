@@ -11,9 +11,34 @@ import metersdk
 from metersdk import aio, meter
 
 PUBLIC = {
-    *("AsyncMeter", "CaptureObject", "ClockStatus", "Column", "Counter", "CounterFile", "Data", "DateTime", "Finding"),
-    *("FrameTable", "Identity", "Keys", "Meter", "MeterError", "Obis", "Profile", "Progress", "Push", "Quirks"),
-    *("Reading", "Secret", "State", "Tag", "Telegram", "Timing", "Unit", "aconnect", "connect", "errors", "scan"),
+    *("AsyncMeter", "CaptureObject", "ClockStatus", "Column", "Counter", "CounterFile", "Data", "DateTime", "Event"),
+    *(
+        "Finding",
+        "FrameTable",
+        "Identity",
+        "Keys",
+        "Meter",
+        "MeterError",
+        "Obis",
+        "Profile",
+        "Progress",
+        "Push",
+        "Quirks",
+    ),
+    *(
+        "Quirks",
+        "Reading",
+        "Secret",
+        "State",
+        "Tag",
+        "Telegram",
+        "Timing",
+        "Unit",
+        "aconnect",
+        "connect",
+        "errors",
+        "scan",
+    ),
 }
 
 

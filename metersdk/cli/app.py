@@ -25,6 +25,7 @@ _COMMANDS = {
     "listen": "listen",
     "clock": "reading",
     "profile": "profile",
+    "events": "events",
     "objects": "objects",
     "get": "objects",
     "set": "objects",

@@ -52,14 +52,15 @@ def identify(connection: Connection) -> None:
 
 @click.command()
 @click.option("--raw", is_flag=True, help="The data block as it came, without STX, ETX and BCC.")
+@click.option("--strict", is_flag=True, help="A liberty with the grammar of the data block is an error (exit code 5).")
 @talks
-def readout(connection: Connection, raw: bool) -> None:
+def readout(connection: Connection, raw: bool, strict: bool) -> None:
     """The data message of IEC 62056-21, modes A to D."""
     out = connection.out
     if connection.protocol == "auto":
         connection = _spoken(connection)
     with connection.open() as meter:
-        home = meter.readout()
+        home = meter.readout(strict=strict)
     if raw:
         sys.stdout.write(home.text.decode("latin-1"))
     elif out.is_text:

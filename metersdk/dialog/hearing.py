@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 
+from metersdk.apdu.dataset import DataSet
+from metersdk.dialog.iec62056_21_readout import Withdrawn
 from metersdk.effects import Push
 from metersdk.errors import Finding
 from metersdk.model.profile import Profile
@@ -34,6 +36,22 @@ class Hearing:
         """The profile pieces among ``events``; the others are heard."""
         for event in events:
             if isinstance(event, Profile):
+                yield event
+            else:
+                self(event)
+
+    def data_sets(self, events: Iterable[object]) -> Iterator[DataSet | Withdrawn]:
+        """The data sets among ``events``, and what is said of them; the others are heard."""
+        for event in events:
+            if isinstance(event, DataSet | Withdrawn):
+                yield event
+            else:
+                self(event)
+
+    async def adata_sets(self, events: AsyncIterable[object]) -> AsyncIterator[DataSet | Withdrawn]:
+        """The same for asyncio."""
+        async for event in events:
+            if isinstance(event, DataSet | Withdrawn):
                 yield event
             else:
                 self(event)

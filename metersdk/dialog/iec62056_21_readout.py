@@ -22,6 +22,7 @@ from metersdk.effects import Dialog, Emit, Now, Progress, State
 from metersdk.errors import (
     Cancel,
     ChecksumError,
+    DecodeError,
     Finding,
     LimitExceeded,
     LocalProtocolError,
@@ -160,6 +161,21 @@ def readout(signed: SignedOn, *, total: float = 900.0, keep: bool = True) -> Dia
         yield from sign_off(signed)
         line.buffer.clear()
         raise
+
+
+def conforming(home: Readout) -> Readout:
+    """The readout, if it keeps to the grammar of the data block (6.5).
+
+    Raises:
+        DecodeError: it takes a liberty, the first of them.
+    """
+    for finding in home.findings:
+        if finding.layer == "data":
+            more = f", and {len(home.findings) - 1} more findings" if len(home.findings) > 1 else ""
+            raise DecodeError(
+                f"{finding.text} ({finding.code}){more}", layer="data", offset=finding.offset, data=home.text
+            )
+    return home
 
 
 def _blocks(signed: SignedOn, deadline: float, home: _Collected) -> Dialog[Readout]:

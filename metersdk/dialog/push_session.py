@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NoReturn, TypeVar
 
 from metersdk.apdu.axdr import Data
-from metersdk.dialog.iec62056_21_readout import Readout
+from metersdk.dialog.iec62056_21_readout import Readout, conforming
 from metersdk.dialog.programming import Programming, ProgrammingSettings
 from metersdk.dialog.pushers import Pusher
 from metersdk.dialog.session import Code
@@ -15,6 +15,7 @@ from metersdk.effects import Dialog, Emit, Now
 from metersdk.errors import DecodeError, LocalProtocolError
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
+from metersdk.model.event import Event
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
@@ -87,7 +88,7 @@ class PushSession:
                 return reading
         raise LocalProtocolError(f"the telegrams of this meter hold no {code.reduced}", hint="see registers()")
 
-    def readout(self) -> Dialog[Readout]:
+    def readout(self, strict: bool = False) -> Dialog[Readout]:
         """The next telegram of mode D or P1 as it was sent."""
         if self._pusher.readout is None:
             raise LocalProtocolError(
@@ -95,7 +96,11 @@ class PushSession:
                 hint="use registers() or telegrams()",
             )
         yield from self.telegram()
-        return self._pusher.readout
+        return conforming(self._pusher.readout) if strict else self._pusher.readout
+
+    def iter_readout(self) -> Dialog[object]:
+        """Telegrams come whole."""
+        return self._refuse("iter_readout")
 
     def clock(self) -> Dialog[DateTime]:
         """When the last telegram was sent, by the meter's clock.
@@ -135,6 +140,10 @@ class PushSession:
     def iter_profile(self, query: ProfileQuery) -> Dialog[object]:
         """Not without asking."""
         return self._refuse("iter_profile")
+
+    def events(self, query: ProfileQuery) -> Dialog[list[Event]]:
+        """Not without asking."""
+        return self._refuse("events")
 
     def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
         """Not without asking."""

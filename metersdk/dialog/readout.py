@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from typing import NoReturn, Protocol, TypeVar
 
 from metersdk.apdu.axdr import Data
-from metersdk.apdu.dataset import DataSet, Value
+from metersdk.apdu.dataset import DataSet
 from metersdk.apdu.keys import Secret
 from metersdk.dialog import ascii_session, iec62056_21, iec62056_21_readout
 from metersdk.dialog.iec62056_21 import SignedOn, SignOn
@@ -35,10 +34,10 @@ from metersdk.model.event import Event
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
-from metersdk.model.quantity import Unit, scaled, unit_from_symbol
 from metersdk.model.query import ProfileQuery
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
+from metersdk.model.register_text import readings_of
 
 T = TypeVar("T")
 
@@ -60,7 +59,7 @@ class Source(Protocol):
     def quirks(self) -> Quirks:
         """What is special about this meter, as far as it is known by now."""
 
-    def next(self) -> Dialog[Readout]: ...
+    def next(self, *, keep: bool = True) -> Dialog[Readout]: ...
     def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]: ...
     def close(self) -> Dialog[None]: ...
 
@@ -81,16 +80,16 @@ class SignedOnSource:
     def quirks(self) -> Quirks:
         return self._settings.quirks
 
-    def next(self) -> Dialog[Readout]:
+    def next(self, *, keep: bool = True) -> Dialog[Readout]:
         signed, self._fresh = self._fresh or (yield from self._sign_on()), None
         try:
-            return (yield from iec62056_21_readout.readout(signed))
+            return (yield from iec62056_21_readout.readout(signed, keep=keep))
         except NoAnswer:
             if not signed.fell_back:
                 raise
         # A short data message at 300 Bd has gone by while HDLC, or the other speed, was tried.
         signed = yield from self._sign_on()
-        return (yield from iec62056_21_readout.readout(signed))
+        return (yield from iec62056_21_readout.readout(signed, keep=keep))
 
     def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
         """Sign on anew, for programming mode."""
@@ -109,35 +108,6 @@ class SignedOnSource:
         """B0, if the data message was not taken: a meter that has sent it has ended the session by itself."""
         if self._fresh is not None:
             yield from iec62056_21.sign_off(self._fresh)
-
-
-class ListeningSource:
-    """Mode D: the meter sends by itself, and cannot be asked."""
-
-    pending = False
-    quirks = Quirks()
-
-    def __init__(self, settings: SignOn, baud: int, buffer: ReceiveBuffer) -> None:
-        self._settings = settings
-        self._baud = baud
-        self._buffer = buffer
-
-    def next(self) -> Dialog[Readout]:
-        settings = self._settings
-        return iec62056_21_readout.listen(
-            baud=self._baud,
-            parity=settings.parity,
-            timing=settings.timing,
-            total=settings.total,
-            buffer=self._buffer,
-        )
-
-    def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
-        """Not in mode D."""
-        raise LocalProtocolError("a meter that speaks by itself has no programming mode", hint="leave mode=D out")
-
-    def close(self) -> Dialog[None]:
-        yield from ()
 
 
 class ReadoutSession:
@@ -160,15 +130,21 @@ class ReadoutSession:
     def limited(self, dialog: Dialog[T]) -> Dialog[T]:
         return limited(dialog, self._timing)
 
-    def readout(self) -> Dialog[Readout]:
-        """The data message; every call after the first signs on anew, or waits for the next telegram."""
+    def iter_readout(self) -> Dialog[object]:
+        """The data message, its data sets emitted and not kept."""
+        home = yield from self._source.next(keep=False)
+        yield from map(Emit, home.findings)
+        return None
+
+    def readout(self, strict: bool = False) -> Dialog[Readout]:
+        """The data message; every call after the first signs on anew."""
         home = yield from self._source.next()
         for finding in home.findings:
             yield Emit(finding)
         if self._readout is None and home.identification is not None and self._identity.identification is None:
             self._identity = _identified(self._identity, home.identification)
         self._readout = home
-        return home
+        return iec62056_21_readout.conforming(home) if strict else home
 
     def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
         """Programming mode. The data message that is on its way already is heard out, and kept."""
@@ -202,12 +178,12 @@ class ReadoutSession:
 
     def registers(self) -> Dialog[list[Reading]]:
         home = yield from self._held()
-        readings = []
-        for data_set in home.data_sets:
-            try:
-                readings.append(_reading(data_set))
-            except MeterError as error:
-                yield Emit(Finding("no-obis", f"{data_set.address!r}: {error.message}", "data", data_set.offset))
+        readings: list[Reading] = []
+        for found in readings_of(home.data_sets):
+            if isinstance(found, Finding):
+                yield Emit(found)
+            else:
+                readings.append(found)
         return readings
 
     def read(self, obis: Code) -> Dialog[Reading]:
@@ -307,39 +283,6 @@ def _find(home: Readout, addresses: Sequence[str]) -> DataSet | None:
             if data_set.values and (data_set.address == address or data_set.address.endswith(":" + address)):
                 return data_set
     return None
-
-
-def _reading(data_set: DataSet) -> Reading:
-    """One data set as a reading; a second value in parentheses is the time of the first (cumulative maximum)."""
-    if not data_set.values:
-        raise DecodeError("no value", layer="data")
-    value, *more = data_set.values
-    number, unit = _scaled(value)
-    return Reading(
-        obis=Obis.parse(data_set.address.replace("&", "*")),
-        value=number if number is not None else value.text,
-        unit=unit,
-        time=next((stamp for each in more if (stamp := _moment(each.text)) is not None), None),
-        raw=value.text,
-    )
-
-
-def _scaled(value: Value) -> tuple[Decimal | None, Unit | None]:
-    """Number and unit, a prefix in the unit taken into the number: ``0012345.678*kWh`` is 12345678 Wh exactly."""
-    if value.number is None or not value.unit:
-        return value.number, None
-    found = unit_from_symbol(value.unit)
-    if found is None:
-        return value.number, None
-    unit, exponent = found
-    return scaled(value.number, exponent), unit
-
-
-def _moment(text: str) -> DateTime | None:
-    try:
-        return DateTime.from_zst(text)
-    except DecodeError:
-        return None
 
 
 def _stamp(day: str, of_day: str) -> DateTime:

@@ -19,13 +19,14 @@ from metersdk.dialog.profile import iter_profile, read_profile
 from metersdk.dialog.programming import Programming, ProgrammingSettings
 from metersdk.dialog.timing import Timing, limited
 from metersdk.effects import Dialog, Emit, Progress
-from metersdk.errors import DataAccessError, DecodeError, Finding, LocalProtocolError, MeterError
+from metersdk.errors import DataAccessError, DecodeError, Finding, LocalProtocolError, MeterError, PartialResult
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.base import CosemObject
 from metersdk.model.cosem.kinds import DATE, DATE_TIME, TIME
 from metersdk.model.cosem.measurement import DataObject, DemandRegister, Register
 from metersdk.model.cosem.registry import class_name, make_object, model_for
 from metersdk.model.cosem.view import ObjectView
+from metersdk.model.event import Event, events_of_profile, in_order, is_event_log
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
@@ -67,11 +68,13 @@ class Session(Protocol):
     def action(self, class_id: int, obis: Code, method: int, parameter: Data | None = None) -> Dialog[object]: ...
     def read(self, obis: Code) -> Dialog[Reading]: ...
     def registers(self) -> Dialog[list[Reading]]: ...
-    def readout(self) -> Dialog[Readout]: ...
+    def readout(self, strict: bool = False) -> Dialog[Readout]: ...
+    def iter_readout(self) -> Dialog[object]: ...
     def telegrams(self, count: int | None) -> Dialog[object]: ...
     def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]: ...
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]: ...
     def iter_profile(self, query: ProfileQuery) -> Dialog[object]: ...
+    def events(self, query: ProfileQuery) -> Dialog[list[Event]]: ...
     def close(self) -> Dialog[None]: ...
 
 
@@ -208,12 +211,13 @@ class DlmsSession:
         yield Emit(Progress(len(wanted), len(wanted), "attributes"))
         return refused
 
-    def readout(self) -> Dialog[Readout]:
+    def readout(self, strict: bool = False) -> Dialog[Readout]:
         """There is no data message over DLMS."""
-        raise LocalProtocolError(
-            "a readout is the data message of IEC 62056-21; this session speaks DLMS",
-            hint="use registers(), or connect(..., protocol='iec62056-21')",
-        )
+        raise _no_readout()
+
+    def iter_readout(self) -> Dialog[object]:
+        """There is no data message over DLMS."""
+        raise _no_readout()
 
     def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
         """Not over DLMS."""
@@ -253,6 +257,46 @@ class DlmsSession:
             )
         )
 
+    def events(self, query: ProfileQuery) -> Dialog[list[Event]]:
+        """The entries of one log, or of all event logs that the meter shows, by time.
+
+        Raises:
+            LocalProtocolError: it shows none.
+            DataAccessError: the log named is refused. Of several, those that are refused are findings.
+            PartialResult: reading broke off; ``result`` are the events that came before.
+        """
+        code = query.code
+        if code is not None:
+            return events_of_profile((yield from self._whole(query, [])), code)
+        view = yield from self.objects()
+        logs = [item.logical_name for item in view.of_class(7) if is_event_log(item.logical_name)]
+        if not logs:
+            raise LocalProtocolError(
+                "this association of the meter shows no event log", hint="try another client, or name a profile"
+            )
+        found: list[Event] = []
+        refused: list[DataAccessError] = []
+        for log in logs:
+            try:
+                profile = yield from self._whole(replace(query, obis=log), found)
+            except DataAccessError as refusal:
+                refused.append(refusal)
+                yield Emit(Finding("log-unread", f"{log}: {refusal.message}", "data"))
+                continue
+            found += events_of_profile(profile, log)
+        if len(refused) == len(logs):
+            raise refused[0]
+        return in_order(found)
+
+    def _whole(self, query: ProfileQuery, before: list[Event]) -> Dialog[Profile]:
+        """A log; where it breaks off, the events before and its own are the result of the error."""
+        try:
+            return (yield from self.get_profile(query))
+        except PartialResult as partial:
+            if isinstance(partial.result, Profile) and query.code is not None:
+                partial.result = in_order([*before, *events_of_profile(partial.result, query.code)])
+            raise
+
     def _first_load_profile(self) -> Dialog[Obis]:
         """1.0.99.1.0.255 if the meter lists it, else its first profile of group C = 99."""
         view = yield from self.objects()
@@ -269,6 +313,13 @@ class DlmsSession:
 
     def close(self) -> Dialog[None]:
         yield from self._association.release()
+
+
+def _no_readout() -> LocalProtocolError:
+    return LocalProtocolError(
+        "a readout is the data message of IEC 62056-21; this session speaks DLMS",
+        hint="use registers(), or connect(..., protocol='iec62056-21')",
+    )
 
 
 def _take(item: CosemObject, number: int, result: bytes | DataAccessResult, *, strict: bool) -> str | None:

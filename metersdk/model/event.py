@@ -154,14 +154,32 @@ def _reading(channel: Channel, text: str | None) -> Reading | None:
     return Reading(obis=code, value=text if amount is None else amount, raw=text)
 
 
+def is_event_log(code: Obis) -> bool:
+    """0.b.99.98.e.255 (Blue Book part 2, event log objects)."""
+    return (code.a, code.c, code.d) == (0, 99, 98)
+
+
+def in_order(events: list[Event]) -> list[Event]:
+    """By time, those without one last; local times among others count as UTC."""
+    latest = datetime.max.replace(tzinfo=UTC)
+
+    def key(event: Event) -> datetime:
+        time = event.time
+        return latest if time is None else time if time.tzinfo else time.replace(tzinfo=UTC)
+
+    return sorted(events, key=key)
+
+
 def events_of_profile(profile: Profile, log: Obis) -> list[Event]:
     """The rows of an event log that was read as a profile: clock, event code, and what else was captured."""
     columns = profile.columns
-    coded = [column for column in columns if _is_code(column.obis) and column.is_number]
-    numbers = [column for column in columns if column.is_number and not column.tells_time]
-    code = coded[0] if coded else numbers[0] if numbers and numbers[0].head.class_id == 1 else None
     clock = profile.clock
-    others = [column for column in columns if column is not code and column is not clock]
+    numbers = [column for column in columns if column.is_number and not column.tells_time]
+    code = next(
+        filter(_tells_code, numbers), next((column for column in numbers[:1] if column.head.class_id == 1), None)
+    )
+    taken = [column.head for column in (code, clock) if column is not None]
+    others = [column for column in columns if column.head not in taken]
     events = []
     for row in range(len(profile)):
         number = None if code is None or not code.valid[row] else int(code.raw[row])
@@ -176,6 +194,14 @@ def events_of_profile(profile: Profile, log: Obis) -> list[Event]:
             )
         )
     return events
+
+
+def _tells_code(column: Column) -> bool:
+    return _is_code(column.obis)
+
+
+def _is_data(column: Column) -> bool:
+    return column.head.class_id == 1
 
 
 def _status(column: Column, row: int) -> str:

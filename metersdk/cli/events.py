@@ -1,0 +1,74 @@
+"""events: the entries of the meter's logs."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+
+import click
+
+from metersdk.cli.options import OBIS, Connection, talks
+from metersdk.cli.output import grid
+from metersdk.cli.reading import text_of
+from metersdk.errors import LocalProtocolError, PartialResult
+from metersdk.model.event import Event
+from metersdk.model.obis import Obis
+from metersdk.model.span import moment, span
+
+PARTIAL = 8
+_HEADS = ("time", "log", "code", "text", "status", "values")
+
+
+@click.command()
+@click.option("--log", type=OBIS, help="Which log. [all event logs; over IEC 62056-21 the log book P.98]")
+@click.option("--last", metavar="SPAN", help="90m, 24h, 7d or 4w back from the meter's own clock.")
+@click.option("--from", "start", metavar="TIME", help="2026-11-22 or 2026-11-22T15:30+01:00; without zone meter time.")
+@click.option("--to", "stop", metavar="TIME", help="Up to and with this time.")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV on stdout.")
+@talks
+def events(
+    connection: Connection, log: Obis | None, last: str | None, start: str | None, stop: str | None, as_csv: bool
+) -> int:
+    """The event logs of a meter: when, which code, what it means. Where some came and not all, exit code 8."""
+    out = connection.out
+    if as_csv and not out.is_text:
+        raise LocalProtocolError("--csv, --json and --jsonl exclude one another")
+    # Checked before the port is opened.
+    moment(start), moment(stop)
+    if last is not None:
+        span(last)
+    partial: PartialResult | None = None
+    with connection.open() as meter:
+        try:
+            found = meter.events(log, start=start, stop=stop, last=last)
+        except PartialResult as error:
+            if not isinstance(error.result, list):
+                raise
+            found, partial = error.result, error
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(_HEADS)
+        writer.writerows(map(_cells, found))
+    elif out.is_text:
+        if found:
+            rows = [[row[0], row[2], row[3], row[4], row[5]] for row in map(_cells, found)]
+            out.show(grid(out.data, ("Time", "Code", "Meaning", "Status", "Values"), rows, right=(1,)))
+        out.say(f"{len(found)} events", "dim")
+    else:
+        out.records("event", "events", (each.model_dump(mode="json") for each in found), target=connection.name)
+    if partial is not None:
+        out.warn(partial.message)
+        return PARTIAL
+    return 0
+
+
+def _cells(event: Event) -> Sequence[str]:
+    return (
+        "" if event.time is None else event.time.isoformat(),
+        str(event.log),
+        "" if event.code is None else str(event.code),
+        event.text,
+        event.status,
+        "; ".join(f"{value.obis.reduced}={text_of(value.value)}" for value in event.values),
+    )
