@@ -25,7 +25,7 @@ from metersdk.apdu.secure import Algorithm, algorithm_for
 from metersdk.dialog.iec62056_21 import PROGRAMMING, SignedOn, SignOn, sign_off, sign_on
 from metersdk.dialog.optical import OpticalLine
 from metersdk.dialog.programming_commands import VALUE, Values, command_of, computed, groups, in_parts, inside
-from metersdk.dialog.programming_line import ProgrammingLine, Silence
+from metersdk.dialog.programming_line import REPEATS, ProgrammingLine, Silence
 from metersdk.effects import Dialog, Emit, Now, Progress, State
 from metersdk.errors import (
     AuthenticationFailed,
@@ -63,6 +63,7 @@ class ProgrammingSettings:
         write: allows ``write`` and ``execute``.
         response: seconds until an answer begins.
         total: seconds for one call in all; at 300 Bd 25 kB take 900.
+        repeats: so often a damaged message is asked for again (own choice; the standard names no number).
     """
 
     password: Secret | bytes | str | None = None
@@ -71,6 +72,7 @@ class ProgrammingSettings:
     write: bool = False
     response: float = 5.0
     total: float = 900.0
+    repeats: int = REPEATS
 
     def __post_init__(self) -> None:
         if self.password is not None:
@@ -297,7 +299,8 @@ class Programming:
 
     def _join(self, line: OpticalLine, reaction: float, prefix: bytes = b"") -> None:
         check = "add" if self._add else self._settings.checksum
-        self._line = ProgrammingLine(line, check, self._wanted.response, reaction, prefix)
+        wanted = self._wanted
+        self._line = ProgrammingLine(line, check, wanted.response, reaction, prefix, wanted.repeats)
         self._told = 0
 
     def _enter(self) -> Dialog[None]:

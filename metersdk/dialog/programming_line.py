@@ -15,6 +15,8 @@ from metersdk.frame.iec62056_21_answer import Answer, AnswerScanner
 REPEATS = 3
 # Nothing at all came: so often.
 _SILENCES = 1
+# Pieces of our own light before an answer: so many.
+_ECHOES = 3
 # A message that broke off: so often.
 _BREAKS = 1
 # Before a good-bye: a pause of so many seconds shows that the meter has stopped, which is waited for so long.
@@ -43,6 +45,7 @@ class ProgrammingLine:
         response: seconds until an answer begins.
         reaction: tr, which binds the reader, too.
         prefix: what goes before every command where there is no session; then nothing is answered with NAK.
+        repeats: so often a damaged message is asked for again.
 
     Attributes:
         add: the BCC is a 7-bit sum.
@@ -56,6 +59,7 @@ class ProgrammingLine:
         response: float,
         reaction: float,
         prefix: bytes = b"",
+        repeats: int = REPEATS,
     ) -> None:
         self.line = line
         self.add = check == "add"
@@ -65,6 +69,7 @@ class ProgrammingLine:
         self._response = response
         self._reaction = reaction
         self._prefix = prefix
+        self._repeats = repeats
         self._heard: float | None = None
         self._echo_due = False
 
@@ -99,7 +104,7 @@ class ProgrammingLine:
             scanner = AnswerScanner()
             yield from self._message(scanner, deadline)
             answer = scanner.answer
-            if answer is not None and echoes < REPEATS and self._is_ours(answer):
+            if answer is not None and echoes < _ECHOES and self._is_ours(answer):
                 echoes += 1
                 continue
             if answer is None and not scanner.started and not scanner.noise:
@@ -122,7 +127,7 @@ class ProgrammingLine:
                 continue
             if answer is not None and answer.kind == "nak":
                 refused += 1
-                if once or refused > REPEATS:
+                if once or refused > self._repeats:
                     raise MeterReportedError(
                         "the meter answers NAK",
                         code="NAK",
@@ -130,7 +135,7 @@ class ProgrammingLine:
                         state="programming",
                         hint="it refuses the command, or reckons its BCC otherwise: Quirks(block_check='add')",
                     )
-                self.line.note("nak", f"the meter asks for the message again, {refused} of {REPEATS}")
+                self.line.note("nak", f"the meter asks for the message again, {refused} of {self._repeats}")
                 yield from self._send(command)
                 continue
             if answer is not None and self._is_proved(answer):
@@ -141,15 +146,15 @@ class ProgrammingLine:
             if answer is None and silence is Silence.GIVE_UP:
                 # Octets that are no message: NAK might bring back the answer to what was asked before.
                 raise _silence(silence)
-            if damaged > REPEATS:
+            if damaged > self._repeats:
                 raise ChecksumError(
-                    f"an answer is damaged after {REPEATS} repeats",
+                    f"an answer is damaged after {self._repeats} repeats",
                     layer="frame",
                     offset=self.line.position,
                     retryable=silence is not Silence.GIVE_UP,
                 )
             self.line.findings += self.line.tally.findings()
-            self.line.note("block-repeated", f"a damaged message is asked for again, {damaged} of {REPEATS}")
+            self.line.note("block-repeated", f"a damaged message is asked for again, {damaged} of {self._repeats}")
             now: float = yield Now()
             yield from self.line.flush(self.line.timing.flush_silence, max(deadline, now))
             yield from self._ask_again(command)

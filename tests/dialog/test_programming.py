@@ -445,6 +445,12 @@ def test_damaged_messages_are_repeated_three_times(fault: str, count: int) -> No
     assert shelf.done == [("W1", "0.9.1", "7")] * len(shelf.done)
 
 
+def test_more_repeats_on_request() -> None:
+    line = port(meter(faults=CommandFaults(1, bad_bcc=8)))
+    assert run(session(line, repeats=8).read("C.1"), line)
+    assert text(line, "client").count(b"/?!\r\n") == 1
+
+
 def test_nak_without_end() -> None:
     line = port(meter(faults=CommandFaults(1, refused=100)))
     with pytest.raises(MeterReportedError) as refused:
