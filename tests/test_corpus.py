@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import metersdk
-from metersdk.apdu import acse, axdr, xdlms
+from metersdk.apdu import acse, axdr, sml, xdlms
 from metersdk.apdu.cipher import Keys, Secret, Security, SecurityContext, is_protected, split, unwrap_key
+from metersdk.apdu.dataset import DataSetParser
 from metersdk.apdu.initiate import decode_initiate_request, decode_initiate_response
 from metersdk.dialog import iec62056_21_readout
 from metersdk.errors import DecodeError, MeterError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.hdlc import LLC_COMMAND, LLC_RESPONSE, Frame, FrameKind, is_incomplete, resync, take_frame
 from metersdk.frame.iec62056_21 import Command, find_identification
+from metersdk.frame.sml import frames as sml_frames
+from metersdk.frame.telegram import telegrams
 from metersdk.frame.wrapper import Wpdu, take_wpdu
+from metersdk.model.telegram import from_data_sets, from_sml
 
 DOC = Path(__file__).resolve().parent.parent / "docs" / "captures.md"
 UNITS: dict[int, Callable[[bytes], Any]] = {
@@ -191,6 +196,31 @@ def readout(capture: Any) -> None:
         raise DecodeError("no data sets")
 
 
+def telegram(capture: Any) -> None:
+    """Mode D and P1: whole, its CRC right where it has one, and values in it."""
+    found = list(telegrams(capture.bytes))
+    if not found:
+        raise DecodeError("no whole telegram")
+    for one in found:
+        if one.proved is False:
+            raise DecodeError("the CRC is wrong")
+        parser = DataSetParser()
+        readings, findings = from_data_sets((*parser.feed(one.body), *parser.finish()))
+        assert len(readings) >= 4 and not findings
+
+
+def sml_file(capture: Any) -> None:
+    """Both check sequences right, each message read, and the value that its source asserts."""
+    for frame in sml_frames(capture.bytes):
+        assert frame.ok and frame.check == "x25"
+        file = sml.decode(frame.payload)
+        assert len(file.messages) == 3 and not file.findings
+        values = {reading.obis.idis: reading.value for reading in from_sml(file).readings}
+        for code, number in capture.meta["expected"].items():
+            # The source gives kWh.
+            assert values[code] == Decimal(str(number)) * 1000
+
+
 def programming(capture: Any) -> None:
     for line in capture.bytes.decode("ascii").splitlines():
         octets = bytes.fromhex(line.split()[1])
@@ -224,7 +254,8 @@ DECODERS: dict[str, Callable[[Any], None]] = {
     "iec21_ident": identification,
     "iec21_readout": readout,
     "iec21_session": programming,
-    "p1_ascii": readout,
+    "p1_ascii": telegram,
+    "sml_negative": sml_file,
     "c1218": packet,
 }
 
