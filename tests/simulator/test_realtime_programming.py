@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import metersdk
-from metersdk.errors import AuthenticationFailed, MeterReportedError
+from metersdk.errors import AuthenticationFailed, MeterReportedError, PortError
 from metersdk.simulator.image import Image
 from metersdk.simulator.server import Simulator
 
@@ -52,3 +52,15 @@ def test_programming_mode_from_asyncio() -> None:
 
     with Simulator(short_image(), ["pty?mode=C"]) as simulator:
         assert asyncio.run(session(simulator.targets[0])) == "12345678"
+
+
+def test_a_meter_that_is_unplugged_amid_programming_mode() -> None:
+    simulator = Simulator(short_image(), ["pty?mode=C"])
+    with simulator, metersdk.connect(simulator.targets[0]) as meter, meter.programming(password="12345678") as p:
+        assert p.read("C.1.0")
+        simulator.close()
+        with pytest.raises(PortError):
+            p.read("C.1.0")
+        # The next call would sign on again, and finds no port either.
+        with pytest.raises(PortError):
+            p.read("C.1.0")
