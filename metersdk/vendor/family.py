@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import warnings
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
@@ -49,8 +50,11 @@ class Match(_Part):
     @classmethod
     def _is_an_expression(cls, text: str) -> str:
         try:
-            re.compile(text)
-        except (re.error, OverflowError, RecursionError) as error:
+            with warnings.catch_warnings():
+                # "[[" will mean something else one day: say it now, and to whom it concerns.
+                warnings.simplefilter("error", FutureWarning)
+                re.compile(text)
+        except (re.error, OverflowError, RecursionError, FutureWarning) as error:
             raise ValueError(f"no regular expression: {error}") from None
         return text
 

@@ -83,6 +83,7 @@ def test_every_switch_is_read_by_the_code_that_speaks() -> None:
         ),
         (f'title = "T"\n[[match]]\nmanufacturer = "LG"\n{FACT}', "match.0.manufacturer", ""),
         (f'title = "T"\n[[match]]\nmanufacturer = "LGZ"\nmodel = "(("\n{FACT}', "no regular expression", ""),
+        (f'title = "T"\n[[match]]\nmanufacturer = "LGZ"\nmodel = "[[a]b]"\n{FACT}', "no regular expression", ""),
         ("a = " + "[" * 5000, "no TOML", ""),
     ],
 )
