@@ -81,6 +81,8 @@ class Listening:
             keys += ["protocol=dlms", f"baud={settings.baud or 9600}"]
         if settings.optical is not None and settings.optical.pusher:
             keys += ["mode=D", f"baud={settings.optical.push_baud}"]
+        if settings.optical is not None and settings.optical.asleep:
+            keys.append("wake_up=1")
         return where + ("?" + "&".join(keys) if keys else "")
 
     def _optical(self, device: MeterDevice) -> OpticalMeter:

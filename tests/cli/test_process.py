@@ -119,6 +119,25 @@ def test_demo_for_programs_and_without_unicode(tmp_path: Path) -> None:
     assert ran.returncode == 0 and ran.stdout.isascii() and "-->" in ran.stdout
 
 
+@pytest.mark.realtime
+@pytest.mark.parametrize(
+    ("meter", "told"),
+    [
+        ("classic", ("MSK METERSDK-C1, serial number 20041973", "Import, W", "Log book P.98")),
+        ("battery", ("Woken up", "MSK METERSDK-W1, serial number 70003511", "Cold water volume")),
+        ("sml", ("Telegram 3", "sml at 9600 Bd", "Active power net")),
+    ],
+)
+def test_demo_of_other_meters(tmp_path: Path, meter: str, told: tuple[str, ...]) -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    ran = run(tmp_path, "demo", "--meter", meter, "--out", "tour", "--speed", "fast", env=env)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    for words in told:
+        assert words in ran.stdout
+    assert (tmp_path / "tour" / "profile.csv").exists() is (meter == "classic")
+    assert (tmp_path / "tour" / "session.jsonl").exists()
+
+
 def lines(numbers: Sequence[float], top: float) -> list[str]:
     return list(chart.bars(numbers, 2, top))
 
