@@ -9,8 +9,8 @@
         close           B0, or B1
 
 A damaged message is asked for again with NAK, three times at most; one that breaks off, or does not come, once. A
-reading that fails so begins anew in another session, once. What writes is sent again only if the meter says NAK, and a
-password never.
+reading that fails so begins anew in another session, once. What writes is sent again only if the meter says NAK; a
+password only if it was taken before.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ class ProgrammingSettings:
         response: seconds until an answer begins.
         total: seconds for one call in all; at 300 Bd 25 kB take 900.
         repeats: so often a damaged message is asked for again (own choice; the standard names no number).
+        repeat_password: send it again when the meter says NAK. Some mean a damaged message by that, some a wrong
+            password, and count it; left out, only a password that was taken before is sent again.
     """
 
     password: Secret | bytes | str | None = None
@@ -73,6 +75,7 @@ class ProgrammingSettings:
     response: float = 5.0
     total: float = 900.0
     repeats: int = REPEATS
+    repeat_password: bool = False
 
     def __post_init__(self) -> None:
         if self.password is not None:
@@ -161,6 +164,7 @@ class Programming:
         self._line: ProgrammingLine | None = None
         self._add = False
         self._told = 0
+        self._taken = False
         self._refused: AuthenticationFailed | None = None
 
     def read(self, address: str, data: Values = "", command: str = "R1") -> Dialog[tuple[DataSet, ...]]:
@@ -321,10 +325,12 @@ class Programming:
             yield Emit(State("programming", "without a password"))
             return
         password = self._password(operand, Secret(self._wanted.password))
+        once = not (self._taken or self._wanted.repeat_password)
         try:
-            answer = yield from line.ask(password, deadline, Silence.GIVE_UP, once=True)
+            answer = yield from line.ask(password, deadline, Silence.GIVE_UP, once=once)
         except MeterReportedError as refusal:
-            self._refuse(refusal.code, "it may also have been damaged on its way; it is not sent again")
+            # It may also have been damaged on its way: whoever calls again may have it sent again.
+            raise _refusal(refusal.code, "or it was damaged on its way, which the caller must decide") from None
         except (NoAnswer, ChecksumError) as error:
             # It may have been a refusal: nobody is told to try again.
             error.retryable = False
@@ -340,6 +346,7 @@ class Programming:
             except MeterReportedError as refusal:
                 self._refuse(refusal.code)
             line.line.note("password-answered", "the meter answers the password with data instead of ACK")
+        self._taken = True
         yield Emit(State("programming", "password accepted"))
 
     def _password(self, operand: bytes, password: Secret) -> Command:
@@ -357,10 +364,8 @@ class Programming:
             raise LocalProtocolError("the password holds characters that no data set can carry")
         return Command("P", str(level), b"(" + text + b")")
 
-    def _refuse(self, said: str, hint: str = "") -> NoReturn:
-        self._refused = AuthenticationFailed(
-            f"the meter refused the password ({said})", layer="association", state="password", hint=hint
-        )
+    def _refuse(self, said: str) -> NoReturn:
+        self._refused = _refusal(said)
         raise self._refused
 
     def _ended(self, answer: Answer, message: str) -> NoReturn:
@@ -487,6 +492,12 @@ class Programming:
         except MeterError:
             # What led here is what counts.
             return
+
+
+def _refusal(said: str, hint: str = "") -> AuthenticationFailed:
+    return AuthenticationFailed(
+        f"the meter refused the password ({said})", layer="association", state="password", hint=hint
+    )
 
 
 def _data_sets(text: bytes) -> tuple[DataSet, ...]:

@@ -191,6 +191,33 @@ def test_a_password_refused_later_on_is_never_sent_again() -> None:
     assert len(line.log) == before
 
 
+def test_a_password_is_sent_again_after_nak_if_it_was_taken_before_or_on_request() -> None:
+    """A bit of the password command is hit on its way, so that the meter says NAK."""
+
+    def hit(line: VirtualPort, frame: int) -> None:
+        sent, send = [0], line.send
+
+        def damaging(data: bytes) -> None:
+            sent[0] += 1
+            send(data[:-1] + bytes((data[-1] ^ 0x03,)) if sent[0] == frame else data)
+
+        line.send = damaging  # type: ignore[method-assign]
+
+    line = port(meter())
+    hit(line, 3)
+    with pytest.raises(AuthenticationFailed, match="NAK"):
+        session(line)
+    line = port(meter())
+    hit(line, 3)
+    assert session(line, repeat_password=True)
+    line = port(meter())
+    p = session(line)
+    run(p.close(), line)
+    hit(line, 3)
+    assert run(p.read("C.1"), line)
+    assert len([each for each in text(line, "client") if each.startswith(b"\x01P1")]) == 3
+
+
 @pytest.mark.parametrize("fault", ["bad_bcc", "cut", "dropped"])
 def test_a_refusal_that_is_lost_is_nothing_to_repeat(fault: str) -> None:
     faults = CommandFaults() if fault == "dropped" else CommandFaults(0, **{fault: 100})
