@@ -24,7 +24,7 @@ from metersdk.apdu.keys import Secret
 from metersdk.apdu.secure import Algorithm, algorithm_for
 from metersdk.dialog.iec62056_21 import PROGRAMMING, SignedOn, SignOn, sign_off, sign_on
 from metersdk.dialog.optical import OpticalLine
-from metersdk.dialog.programming_commands import VALUE, Values, command_of, computed, groups, in_parts, inside
+from metersdk.dialog.programming_commands import VALUE, Values, command_of, computed, groups, in_parts, inside, refusal
 from metersdk.dialog.programming_line import REPEATS, ProgrammingLine, Silence
 from metersdk.effects import Dialog, Emit, Now, Progress, State
 from metersdk.errors import (
@@ -328,9 +328,9 @@ class Programming:
         once = not (self._taken or self._wanted.repeat_password)
         try:
             answer = yield from line.ask(password, deadline, Silence.GIVE_UP, once=once)
-        except MeterReportedError as refusal:
+        except MeterReportedError as told:
             # It may also have been damaged on its way: whoever calls again may have it sent again.
-            raise _refusal(refusal.code, "or it was damaged on its way, which the caller must decide") from None
+            raise refusal(told.code, "or it was damaged on its way, which the caller must decide") from None
         except (NoAnswer, ChecksumError) as error:
             # It may have been a refusal: nobody is told to try again.
             error.retryable = False
@@ -343,8 +343,8 @@ class Programming:
         if answer.kind == "data":
             try:
                 raise_error_message(_data_sets(answer.text or b""))
-            except MeterReportedError as refusal:
-                self._refuse(refusal.code)
+            except MeterReportedError as told:
+                self._refuse(told.code)
             line.line.note("password-answered", "the meter answers the password with data instead of ACK")
         self._taken = True
         yield Emit(State("programming", "password accepted"))
@@ -365,7 +365,7 @@ class Programming:
         return Command("P", str(level), b"(" + text + b")")
 
     def _refuse(self, said: str) -> NoReturn:
-        self._refused = _refusal(said)
+        self._refused = refusal(said)
         raise self._refused
 
     def _ended(self, answer: Answer, message: str) -> NoReturn:
@@ -492,12 +492,6 @@ class Programming:
         except MeterError:
             # What led here is what counts.
             return
-
-
-def _refusal(said: str, hint: str = "") -> AuthenticationFailed:
-    return AuthenticationFailed(
-        f"the meter refused the password ({said})", layer="association", state="password", hint=hint
-    )
 
 
 def _data_sets(text: bytes) -> tuple[DataSet, ...]:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from metersdk.apdu.keys import Secret
 from metersdk.apdu.secure import Algorithm
-from metersdk.errors import LocalProtocolError, MeterError
+from metersdk.errors import AuthenticationFailed, LocalProtocolError, MeterError
 from metersdk.frame.iec62056_21 import Command
 
 Values: TypeAlias = str | Sequence[str]
@@ -75,3 +75,10 @@ def groups(addresses: Sequence[str], name: str, limit: int | None) -> Iterator[C
 def inside(text: bytes) -> bytes:
     """What stands in the brackets of P0; all of it where there are none."""
     return text[1:-1] if text.startswith(b"(") and text.endswith(b")") else text
+
+
+def refusal(said: str, hint: str = "") -> AuthenticationFailed:
+    """The error for a password that the meter answered with ``said``."""
+    return AuthenticationFailed(
+        f"the meter refused the password ({said})", layer="association", state="password", hint=hint
+    )
