@@ -112,8 +112,15 @@ size_t msdk_scan_hdlc(const uint8_t *data, size_t size, size_t *at, uint64_t *of
         uint8_t verdict = judge_hdlc(data + here, &octets);
         if (verdict != NOISE)
             append(&out, here, octets, verdict);
-        /* The closing flag may open the next frame: go on with it. */
-        here += verdict == MSDK_GOOD ? octets - 1 : 1;
+        if (verdict != MSDK_GOOD) {
+            here++;
+            continue;
+        }
+        /* The closing flag may open the next frame: go on with it, or with a second flag behind it. Without a jump
+         * between the two, for it would be guessed wrong half the time. */
+        here += octets - 1;
+        size_t more = here + 1 < size;
+        here += more & (data[here + more] == FLAG);
     }
     *at = here < size ? here : size;
     return out.rows;

@@ -15,8 +15,9 @@ from metersdk.fast.pure import Columns, Octets, Reason
 
 __all__ = ["Reason", "bcc", "crc16", "parity_add", "parity_strip", "scan_c1218", "scan_hdlc", "scan_iec"]
 
-# Rows a scan fetches with one call: 52 KiB of columns, which stay in the processor's cache.
-_ROOM = 1 << 12
+# Rows a scan has room for at first, and how many times as many in the next round at most.
+_FIRST = 1 << 10
+_MOST = 64
 
 _bcc: Callable[[object, int], int] = lib.msdk_bcc
 _crc16: Callable[[object, int], int] = lib.msdk_crc16
@@ -67,16 +68,28 @@ def parity_strip(data: Octets) -> tuple[bytes, array[int]]:
 def _scan(function: Callable[..., int], data: Octets) -> Columns:
     octets = _stable(data)
     size = len(octets)
-    columns = array("Q"), array("I"), array("B")
-    # A whole block has three octets at least; should torn ones be more than that, another round fetches them.
-    room = min(_ROOM, size // 3 + 1)
-    memory = ffi.new("uint64_t[]", room), ffi.new("uint32_t[]", room), ffi.new("uint8_t[]", room)
+    # A whole block has three octets at least; should torn ones be more than that, another round has room for them.
+    room = min(_FIRST, size // 3 + 1)
+    columns = array("Q", (0,)) * room, array("I", (0,)) * room, array("B", (0,)) * room
     at = ffi.new("size_t *")
+    rows = 0
     while at[0] < size:
-        rows = function(octets, size, at, *memory, room)
-        for column, chunk in zip(columns, memory, strict=True):
-            column.frombytes(ffi.buffer(chunk, rows * column.itemsize))
+        if rows == room:
+            # As many more as the octets so far lead to expect: fresh memory costs an eighth of the scan.
+            times = min(2 + rows * (size - at[0]) // at[0] * 17 // 16 // room, _MOST)
+            for column in columns:
+                column *= times  # in place
+            room *= times
+        rows += _fill(function, octets, at, columns, rows)
+    for column in columns:
+        del column[rows:]
     return columns
+
+
+def _fill(function: Callable[..., int], octets: Any, at: Any, columns: Columns, rows: int) -> int:
+    """Scan on from ``at`` into the columns behind ``rows``, which cannot grow before this returns."""
+    offset, length, reason = map(ffi.from_buffer, ("uint64_t[]", "uint32_t[]", "uint8_t[]"), columns)
+    return function(octets, len(octets), at, offset + rows, length + rows, reason + rows, len(columns[0]) - rows)
 
 
 def scan_hdlc(data: Octets) -> Columns:
