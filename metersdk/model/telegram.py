@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 
 from metersdk.apdu.axdr import Data, Tag
 from metersdk.apdu.dataset import DataSet, Value
@@ -14,7 +15,7 @@ from metersdk.apdu.sml_types import File, GetListResponse, ListEntry, OpenRespon
 from metersdk.errors import DecodeError, Finding, MeterError
 from metersdk.model.clock import ClockStatus, DateTime
 from metersdk.model.identity import Identity
-from metersdk.model.obis import Obis
+from metersdk.model.obis import Obis, name
 from metersdk.model.quantity import Unit, scaled, unit_from_symbol
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
@@ -76,8 +77,8 @@ def device_id(server_id: bytes) -> tuple[str, str, int] | None:
     if not (flag.isalpha() and flag.isascii() and flag.isupper()):
         return None
     number = int.from_bytes(server_id[6:], "big")
-    name = flag.decode("ascii")
-    return name, f"{server_id[1]:X}{name}{server_id[5]:02X}{number:08d}", number
+    maker = flag.decode("ascii")
+    return maker, f"{server_id[1]:X}{maker}{server_id[5]:02X}{number:08d}", number
 
 
 def from_sml(file: File, quirks: Quirks | None = None, *, proved: bool = True, raw: bytes = b"") -> Telegram:
@@ -160,13 +161,15 @@ class _SmlReader:
             self._note("sml-unit", f"{Obis(entry.obis)}: {unit} is no unit")
             unit = None
         time, index = self.moment(entry.time)
+        code, known = _code(entry.obis)
         return Reading(
-            obis=Obis(entry.obis),
+            obis=code,
             value=held,
             unit=None if unit is None else Unit(unit),
             time=time,
             sec_index=index,
             status=entry.status,
+            name=known,
             raw=entry.value if isinstance(entry.value, (int, bytes)) else None,
         )
 
@@ -187,6 +190,13 @@ class _SmlReader:
 
     def _note(self, code: str, text: str, hint: str = "") -> None:
         self.findings.append(Finding(code, text, "data", -1, hint))
+
+
+@lru_cache(maxsize=1024)
+def _code(octets: bytes) -> tuple[Obis, str]:
+    """A code and its English name: a meter sends the same ones every second."""
+    code = Obis(octets)
+    return code, name(code)
 
 
 def _text_or_octets(value: bytes) -> str | bytes:
@@ -307,10 +317,10 @@ def from_notification(data: Data) -> tuple[Reading, ...]:
 
 
 def _pair(items: tuple[Data, ...], at: int) -> tuple[Reading | None, int]:
-    name = items[at]
-    if name.tag is not Tag.OCTET_STRING or not isinstance(name.value, bytes) or len(name.value) != 6:
+    said = items[at]
+    if said.tag is not Tag.OCTET_STRING or not isinstance(said.value, bytes) or len(said.value) != 6:
         return None, 1
-    if name.value[5] != 255 or at + 1 >= len(items) or isinstance(items[at + 1].value, tuple):
+    if said.value[5] != 255 or at + 1 >= len(items) or isinstance(items[at + 1].value, tuple):
         return None, 1
     held, scaler, unit, used = items[at + 1], 0, None, 2
     if at + 2 < len(items) and (told := _scaler_unit(items[at + 2])) is not None:
@@ -318,14 +328,14 @@ def _pair(items: tuple[Data, ...], at: int) -> tuple[Reading | None, int]:
     value = held.value
     if held.tag is Tag.DATE_TIME or (isinstance(value, bytes) and len(value) == 12):
         try:
-            return Reading(obis=Obis(name.value), value=DateTime.from_octets(bytes(value))), used  # type: ignore[arg-type]
+            return Reading(obis=Obis(said.value), value=DateTime.from_octets(bytes(value))), used  # type: ignore[arg-type]
         except MeterError:
             pass
     if isinstance(value, bytes):
-        return Reading(obis=Obis(name.value), value=_text_or_octets(value), raw=value), used
+        return Reading(obis=Obis(said.value), value=_text_or_octets(value), raw=value), used
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return Reading(obis=Obis(name.value), value=scaled(value, scaler), unit=unit, raw=value), used
-    return Reading(obis=Obis(name.value), value=value if isinstance(value, (str, bool)) else None), used
+        return Reading(obis=Obis(said.value), value=scaled(value, scaler), unit=unit, raw=value), used
+    return Reading(obis=Obis(said.value), value=value if isinstance(value, (str, bool)) else None), used
 
 
 def _scaler_unit(data: Data) -> tuple[int, Unit] | None:

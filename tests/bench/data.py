@@ -10,7 +10,10 @@ from typing import Any
 
 from metersdk.apdu.cipher import seal
 from metersdk.apdu.keys import Secret
+from metersdk.apdu.sml_encode import encode
+from metersdk.apdu.sml_types import CloseResponse, GetListResponse, ListEntry, OpenResponse, Time, TimeKind
 from metersdk.fast import crc16
+from metersdk.frame.sml import encode_frame
 
 PERIOD = 900
 CAPTURES = [
@@ -126,6 +129,34 @@ def profile(folder: Path, rows: int, *, compressed: bool) -> Given:
     path = folder / ("profile-null.bin" if compressed else "profile.bin")
     path.write_bytes(out)
     return Given(path, {"rows": rows, "missing": 0, "times": times, "status": statuses, "registers": sums})
+
+
+def sml_files(folder: Path, count: int) -> Given:
+    """SML files as a household meter pushes them: maker, server id, and 14 values with unit and scaler."""
+    source, server = random.Random(5), bytes.fromhex("0a014d534b0000bc614e")
+    files, total = [], 0
+    # Energies in 0.1 Wh, powers in 0.01 W (feed-in is negative), voltages in 0.1 V, currents in 0.01 A.
+    kinds = [(1, 8, 30, -1, 8)] * 3 + [(2, 8, 30, -1, 8)] + [(16, 7, 27, -2, 4)] * 4 + [(32, 7, 35, -1, 2)] * 3
+    kinds += [(31, 7, 33, -2, 2)] * 3
+    for number in range(count):
+        index = Time(TimeKind.SEC_INDEX, 1_000_000 + number)
+        entries = [
+            ListEntry(bytes.fromhex("010060320101"), None, None, None, None, b"MSK"),
+            ListEntry(bytes.fromhex("0100000009ff"), None, None, None, None, server),
+        ]
+        for place, (quantity, processing, unit, scaler, size) in enumerate(kinds):
+            signed = processing == 7 and quantity == 16
+            value = source.randint(-500_000, 900_000) if signed else source.randrange(1 << min(30, 8 * size - 1))
+            obis = bytes((1, 0, quantity, processing, place, 255))
+            entries.append(ListEntry(obis, None, None, unit, scaler, value, None, signed, size))
+            total += value * (10 if scaler == -1 else 1)
+        name = number.to_bytes(4, "big")
+        opened = encode(OpenResponse(None, None, name, server, index, 1), name + b"\1")
+        values = encode(GetListResponse(None, server, None, index, tuple(entries), None, None), name + b"\2")
+        files.append(encode_frame(opened + values + encode(CloseResponse(None), name + b"\3")))
+    path = folder / "sml.json"
+    path.write_text(json.dumps([file.hex() for file in files]), encoding="utf-8")
+    return Given(path, {"files": count, "values": count * len(kinds), "sum": total})
 
 
 def read_answer(rows: int) -> dict[str, Any]:

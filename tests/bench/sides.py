@@ -28,7 +28,8 @@ class NotInstalled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A contestant. ``venv`` names the environment of one that must not share ours, for its licence is the GPL."""
+    """A contestant. ``venv`` names the environment of one that must not share ours: for its licence, the GPL, or
+    for what it needs."""
 
     name: str
     script: str
@@ -48,7 +49,8 @@ CRCMOD = Side("crcmod", "with_crcmod.py", "crcmod")
 DLMS_COSEM = Side("dlms-cosem", "with_dlms_cosem.py", "dlms-cosem")
 GURUX = Side("Gurux", "with_gurux.py", "gurux-dlms", "1.0.203", "gurux")
 PYDLMS = Side("pydlms", "with_pydlms.py", "pydlms-client[all]", "0.1.0", "pydlms")
-SIDES = (OURS, FASTCRC, CRCMOD, DLMS_COSEM, GURUX, PYDLMS)
+PYSML = Side("pysml", "with_pysml.py", "pysml", "0.1.9", "pysml")
+SIDES = (OURS, FASTCRC, CRCMOD, DLMS_COSEM, GURUX, PYDLMS, PYSML)
 
 
 def clean() -> dict[str, str]:

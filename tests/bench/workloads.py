@@ -16,6 +16,7 @@ from sides import (
     GURUX,
     OURS,
     PYDLMS,
+    PYSML,
     Meter,
     Pythons,
     Side,
@@ -31,6 +32,7 @@ class Sizes:
     slice: int = 1 << 20
     rows: int = 100_000
     apdus: int = 1000
+    files: int = 200
     read: int = 10_000
     rounds: int = 5
     span: float = 0.3
@@ -39,7 +41,7 @@ class Sizes:
 
 FULL = Sizes()
 QUICK = Sizes(dump=16 << 20, slice=1 << 18, rows=20_000, read=2_000, rounds=3, span=0.1)
-SMOKE = Sizes(noise=1 << 12, dump=1 << 16, slice=1 << 15, rows=200, apdus=4, read=50, rounds=1, span=0.0)
+SMOKE = Sizes(noise=1 << 12, dump=1 << 16, slice=1 << 15, rows=200, apdus=4, files=3, read=50, rounds=1, span=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Workload:
 
 NAMES = (
     *("crc-128", "crc-1k", "crc-1m", "scan", "profile", "profile-null", "memory", "memory-null", "gcm"),
-    *("read-wrapper", "read-hdlc"),
+    *("read-wrapper", "read-hdlc", "sml"),
 )
 
 
@@ -94,6 +96,8 @@ class Stage:
             return self._read(name, variant)
         if kind in ("profile", "memory"):
             return self._profile(name, kind, bool(variant))
+        if kind == "sml":
+            return self._sml()
         return self._scan() if kind == "scan" else self._gcm()
 
     @cached_property
@@ -181,6 +185,18 @@ class Stage:
             "APDU/s",
             Entry(OURS, "gcm", parameters, count, given.answer),
             (Entry(DLMS_COSEM, "gcm", parameters, count, given.answer, 3),),
+        )
+
+    def _sml(self) -> Workload:
+        given = data.sml_files(self.folder, self.sizes.files)
+        parameters = {"path": str(given.path)}
+        octets = len(given.path.read_text()) // 2 // self.sizes.files
+        return Workload(
+            "sml",
+            f"SML file of {octets} B to readings, both CRCs",
+            "files/s",
+            Entry(OURS, "sml", parameters, self.sizes.files, given.answer),
+            (Entry(PYSML, "sml", parameters, self.sizes.files, given.answer, 6),),
         )
 
     def _read(self, name: str, framing: str) -> Workload:

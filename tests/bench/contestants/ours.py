@@ -10,11 +10,14 @@ from typing import Any
 from contest import Task, called, cpu_seconds, serve
 
 from metersdk import connect
+from metersdk.apdu import sml
 from metersdk.apdu.cipher import unseal
 from metersdk.apdu.keys import Secret
 from metersdk.fast import crc16
+from metersdk.frame.sml import frames
 from metersdk.frame.table import FrameTable, scan
 from metersdk.model.profile import CaptureObject, Profile
+from metersdk.model.telegram import Telegram, from_sml
 
 
 def crc(path: str, size: int) -> Task:
@@ -75,6 +78,19 @@ def read(port: int, framing: str, obis: str) -> Task:
     return task
 
 
+def pushed(files: list[bytes]) -> list[Telegram]:
+    return [from_sml(sml.decode(frame.payload)) for file in files for frame in frames(file) if frame.ok]
+
+
+def telegrams(path: str) -> Task:
+    return called(pushed, [bytes.fromhex(file) for file in json.loads(Path(path).read_text())])
+
+
+def values(found: list[Telegram]) -> dict[str, int]:
+    numbers = [reading.value for one in found for reading in one.readings if reading.unit is not None]
+    return {"files": len(found), "values": len(numbers), "sum": sum(round(number * 100) for number in numbers)}
+
+
 def hexes(plain: list[bytes]) -> str:
     return b"".join(plain).hex()
 
@@ -86,6 +102,7 @@ if __name__ == "__main__":
             "scan": (scanned, good),
             "profile": (profile, filled),
             "gcm": (gcm, hexes),
+            "sml": (telegrams, values),
             "read": (read, filled),
         }
     )
