@@ -45,6 +45,8 @@ T = TypeVar("T")
 SERIAL_NUMBERS = ("C.1.0", "96.1.0", "C.1", "0.0.0", "0.0", "0.0.1")
 TIME, DATE = "0.9.1", "0.9.2"
 DATE_TIME = "1.0.0"
+# Seconds a data message may take in all: one that is kept, and one that is streamed.
+_READOUT, _STREAM = 900.0, 7 * 86400.0
 _ONE_MESSAGE = "a meter sends one message with all its registers; there are no single objects"
 
 
@@ -81,15 +83,17 @@ class SignedOnSource:
         return self._settings.quirks
 
     def next(self, *, keep: bool = True) -> Dialog[Readout]:
+        # What is not kept may be of any size: only the caller's own time ends it, and the bound of a readout.
+        total = _READOUT if keep else _STREAM
         signed, self._fresh = self._fresh or (yield from self._sign_on()), None
         try:
-            return (yield from iec62056_21_readout.readout(signed, keep=keep))
+            return (yield from iec62056_21_readout.readout(signed, total=total, keep=keep))
         except NoAnswer:
             if not signed.fell_back:
                 raise
         # A short data message at 300 Bd has gone by while HDLC, or the other speed, was tried.
         signed = yield from self._sign_on()
-        return (yield from iec62056_21_readout.readout(signed, keep=keep))
+        return (yield from iec62056_21_readout.readout(signed, total=total, keep=keep))
 
     def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
         """Sign on anew, for programming mode."""
