@@ -363,6 +363,16 @@ static inline int read_cell(const uint8_t *data, size_t *at, size_t end, msdk_ax
     return MSDK_AXDR_END;
 }
 
+/* null-data in a clock column: nearly every row where nulls are used at all. */
+static inline void read_no_clock(msdk_axdr_column *column, size_t at, size_t row, const clockwork *works)
+{
+    put_nothing(column, works, row, 1);
+    column->tags |= bit(NULL_DATA);
+    column->tag = NULL_DATA;
+    column->length = 0;
+    column->begin = at + 1;
+}
+
 /* A whole number of the type its column had last, or null-data, at data[at), where nine octets stand at least. Without
  * a jump between the two: where nulls come and go, guessing wrong costs more than doing both. Returns the octets of the
  * cell, 0 if it is something else. */
@@ -428,9 +438,16 @@ static inline int read_row(const uint8_t *data, size_t *at, size_t end, msdk_axd
         }
     }
     for (size_t index = 0; index < rows->column_count; index++) {
+        msdk_axdr_column *column = &rows->columns[index];
         size_t octets = 0;
-        if (!rows->layout && end - *at > 8)
-            octets = read_number(&rows->columns[index], data, *at, rows->count + 1, works->null_repeats);
+        if (!rows->layout && end - *at > 8) {
+            if (column->kind == MSDK_AXDR_CLOCK && data[*at] == NULL_DATA && (column->accepts & bit(NULL_DATA))) {
+                read_no_clock(column, *at, rows->count + 1, works);
+                octets = 1;
+            } else {
+                octets = read_number(column, data, *at, rows->count + 1, works->null_repeats);
+            }
+        }
         *at += octets;
         if (octets)
             continue;
