@@ -18,13 +18,15 @@ from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, Secu
 from metersdk.dialog.programming import ProgrammingSettings
 from metersdk.dialog.session import Session
 from metersdk.dialog.timing import Timing
+from metersdk.dialog.watching import LineWatch
 from metersdk.effects import Dialog
 from metersdk.errors import LocalProtocolError, MeterError
-from metersdk.meter import meter_closed, plan_for
+from metersdk.meter import meter_closed, plan_for, watched
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
 from metersdk.model.event import Event
 from metersdk.model.identity import Identity
+from metersdk.model.line_report import LineReport
 from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
 from metersdk.model.query import ProfileQuery
@@ -47,10 +49,11 @@ class AsyncMeter:
     ``ServiceError``. ``findings`` holds what was tolerated, ``pushes`` the APDUs that came unasked.
     """
 
-    def __init__(self, port: AsyncPort, session: Session, hearing: Hearing) -> None:
+    def __init__(self, port: AsyncPort, session: Session, hearing: Hearing, watch: LineWatch | None = None) -> None:
         self._port = port
         self._session = session
         self._hearing = hearing
+        self._watch = watch or LineWatch()
         self._closed = False
         self.findings = hearing.findings
         self.pushes = hearing.pushes
@@ -76,12 +79,17 @@ class AsyncMeter:
     def _limited(self, dialog: Dialog[T]) -> Dialog[T]:
         if self._closed:
             raise meter_closed(self._port.name)
-        return self._session.limited(dialog)
+        return self._watch.over(self._session.limited(dialog))
 
     @property
     def identity(self) -> Awaitable[Identity]:
         """Manufacturer, model, serial number, protocols offered, negotiated speed."""
         return self._run(self._session.identify())
+
+    @property
+    def line(self) -> LineReport:
+        """How the line did so far: octets, frames, errors, turnaround, speeds, and what it suffers from."""
+        return self._watch.report()
 
     @property
     def objects(self) -> Awaitable[ObjectView]:
@@ -209,8 +217,9 @@ class AsyncMeter:
             return
         self._closed = True
         try:
-            await arun(self._session.close(), self._port, self._hearing)
+            await arun(self._watch.over(self._session.close()), self._port, self._hearing)
         finally:
+            self._watch.remember()
             await self._port.close()
 
     async def __aenter__(self) -> AsyncMeter:
@@ -291,9 +300,17 @@ class AsyncProgramming:
 class Connecting:
     """A connection to be made: ``await`` it for the meter, or enter it with ``async with``, which closes it again."""
 
-    def __init__(self, address: Address, plan: Plan, trace: str | PathLike[str] | None, hearing: Hearing) -> None:
+    def __init__(
+        self,
+        address: Address,
+        plan: Plan,
+        watch: LineWatch,
+        trace: str | PathLike[str] | None,
+        hearing: Hearing,
+    ) -> None:
         self._address = address
         self._plan = plan
+        self._watch = watch
         self._trace = trace
         self._hearing = hearing
         self._meter: AsyncMeter | None = None
@@ -303,11 +320,13 @@ class Connecting:
         try:
             if self._trace is not None:
                 port = AsyncRecordingPort(port, self._trace, target=str(self._address), secrets=self._plan.secrets)
-            session = await arun(open_session(self._plan), port, self._hearing)
+            session = await arun(self._watch.over(open_session(self._plan)), port, self._hearing)
+            self._watch.tell(self._hearing)
         except BaseException:
+            self._watch.remember()
             await port.close()
             raise
-        return AsyncMeter(port, session, self._hearing)
+        return AsyncMeter(port, session, self._hearing, self._watch)
 
     def __await__(self) -> Generator[object, None, AsyncMeter]:
         return self._connect().__await__()
@@ -335,6 +354,7 @@ def aconnect(
     timing: Timing | None = None,
     trace: str | PathLike[str] | None = None,
     progress: Callable[[object], object] | None = None,
+    memory: bool | str | PathLike[str] | None = None,
 ) -> Connecting:
     """Open ``target``, sign on, associate; the meter is ready to be read.
 
@@ -354,6 +374,10 @@ def aconnect(
             ``Quirks()`` keeps to the standard.
         timing: how long to wait.
         trace: a file to record the session to; passwords are masked.
+        memory: what this line taught earlier sessions, and teaches the next: the moment to change the speed with this
+            probe, the speeds and the length of HDLC frames that hold with this meter. A file, True for the default one,
+            False for none. Left out: the default one for serial devices and heads behind a network. What is set here,
+            in ``timing`` or in the target wins.
         progress: called with ``Progress``, ``State``, ``Finding`` and ``Push`` events while the meter is read.
 
     Raises:
@@ -363,7 +387,8 @@ def aconnect(
     """
     address = parse_address(target)
     plan = plan_for(address, protocol, password, authentication, keys, security, client, server, vendor, timing)
-    return Connecting(address, plan, trace, Hearing(progress))
+    plan, watch = watched(address, plan, memory)
+    return Connecting(address, plan, watch, trace, Hearing(progress))
 
 
 def _simulated(address: Address) -> AsyncPort:

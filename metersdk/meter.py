@@ -12,18 +12,21 @@ from metersdk.apdu.dataset import DataSet
 from metersdk.apdu.keys import Keys, Secret
 from metersdk.apdu.secure import Algorithm
 from metersdk.dialog import programming
+from metersdk.dialog.adapting import Adaptation
 from metersdk.dialog.hearing import Hearing
 from metersdk.dialog.iec62056_21_readout import Readout, Withdrawn
 from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, SecurityName, open_session
 from metersdk.dialog.programming import ProgrammingSettings
 from metersdk.dialog.session import Session
 from metersdk.dialog.timing import Timing
+from metersdk.dialog.watching import LineWatch
 from metersdk.effects import Dialog
 from metersdk.errors import LocalProtocolError, MeterError
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
 from metersdk.model.event import Event
 from metersdk.model.identity import Identity
+from metersdk.model.line_report import LineReport
 from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
 from metersdk.model.query import ProfileQuery
@@ -33,6 +36,7 @@ from metersdk.model.span import Moment
 from metersdk.model.telegram import Telegram
 from metersdk.port.address import open_port
 from metersdk.port.drive import Port, iterate, run
+from metersdk.port.memory import memory_for, probe_of
 from metersdk.port.target import Address, parse_address
 from metersdk.port.trace import RecordingPort, went_over_a_line
 from metersdk.vendor.book import choose, load
@@ -47,10 +51,11 @@ class Meter:
     ``ServiceError``. ``findings`` holds what was tolerated, ``pushes`` the APDUs that came unasked.
     """
 
-    def __init__(self, port: Port, session: Session, hearing: Hearing) -> None:
+    def __init__(self, port: Port, session: Session, hearing: Hearing, watch: LineWatch | None = None) -> None:
         self._port = port
         self._session = session
         self._hearing = hearing
+        self._watch = watch or LineWatch()
         self._closed = False
         self.findings = hearing.findings
         self.pushes = hearing.pushes
@@ -73,12 +78,17 @@ class Meter:
     def _limited(self, dialog: Dialog[T]) -> Dialog[T]:
         if self._closed:
             raise meter_closed(self._port.name)
-        return self._session.limited(dialog)
+        return self._watch.over(self._session.limited(dialog))
 
     @property
     def identity(self) -> Identity:
         """Manufacturer, model, serial number, protocols offered, negotiated speed."""
         return self._run(self._session.identify())
+
+    @property
+    def line(self) -> LineReport:
+        """How the line did so far: octets, frames, errors, turnaround, speeds, and what it suffers from."""
+        return self._watch.report()
 
     @property
     def objects(self) -> ObjectView:
@@ -204,8 +214,9 @@ class Meter:
             return
         self._closed = True
         try:
-            run(self._session.close(), self._port, self._hearing)
+            run(self._watch.over(self._session.close()), self._port, self._hearing)
         finally:
+            self._watch.remember()
             self._port.close()
 
     def __enter__(self) -> Meter:
@@ -295,6 +306,7 @@ def connect(
     timing: Timing | None = None,
     trace: str | PathLike[str] | None = None,
     progress: Callable[[object], object] | None = None,
+    memory: bool | str | PathLike[str] | None = None,
 ) -> Meter:
     """Open ``target``, sign on, associate; the meter is ready to be read.
 
@@ -314,6 +326,10 @@ def connect(
             ``Quirks()`` keeps to the standard.
         timing: how long to wait.
         trace: a file to record the session to; passwords are masked.
+        memory: what this line taught earlier sessions, and teaches the next: the moment to change the speed with this
+            probe, the speeds and the length of HDLC frames that hold with this meter. A file, True for the default one,
+            False for none. Left out: the default one for serial devices and heads behind a network. What is set here,
+            in ``timing`` or in the target wins.
         progress: called with ``Progress``, ``State``, ``Finding`` and ``Push`` events while the meter is read.
 
     Raises:
@@ -323,15 +339,28 @@ def connect(
     """
     address = parse_address(target)
     plan = plan_for(address, protocol, password, authentication, keys, security, client, server, vendor, timing)
+    plan, watch = watched(address, plan, memory)
     hearing = Hearing(progress)
     port = open_port(address, openers={"sim": _simulated})
     try:
         if trace is not None:
             port = RecordingPort(port, trace, target=str(address), secrets=plan.secrets)
-        return Meter(port, run(open_session(plan), port, hearing), hearing)
+        session = run(watch.over(open_session(plan)), port, hearing)
+        watch.tell(hearing)
+        return Meter(port, session, hearing, watch)
     except BaseException:
+        watch.remember()
         port.close()
         raise
+
+
+def watched(address: Address, plan: Plan, memory: bool | str | PathLike[str] | None) -> tuple[Plan, LineWatch]:
+    """The plan with what is remembered of this line, and who watches it."""
+    store = memory_for(address, memory) if plan.medium == "line" else None
+    adaptation = None if store is None else Adaptation(store, probe_of(address))
+    if adaptation is not None:
+        plan = adaptation.plan(plan)
+    return plan, LineWatch(timed=plan.medium == "line", parity=plan.sign_on.parity, adaptation=adaptation)
 
 
 def meter_closed(name: str) -> LocalProtocolError:

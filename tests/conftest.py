@@ -103,6 +103,8 @@ def _parametrize_captures(metafunc: pytest.Metafunc, marker: pytest.Mark) -> Non
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Nothing learned in a test may reach the next one, or the user's own file.
+    os.environ["METERSDK_STATE"] = ""
     config.addinivalue_line("markers", "vectors(*topics_or_names, without=()): once for each of these vectors")
     config.addinivalue_line("markers", "captures(*groups): once for each capture of these groups of the corpus")
 

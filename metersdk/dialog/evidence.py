@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from metersdk.errors import MeterError
 
 CHARACTER_BITS = 10
+# With the parity bit and without.
+_ACKS, _NAKS = (b"\x06", b"\x86"), (b"\x15", b"\x95")
 # Turns and octets kept of the beginning, and of the end, of a session.
 _HEAD_TURNS, _HEAD_OCTETS = 32, 32 << 10
 _TAIL_TURNS, _TAIL_OCTETS = 64, 128 << 10
@@ -94,6 +96,9 @@ class Record:
         self.baud = 0
         self.sent_octets = self.heard_octets = 0
         self.sent_seconds = self.heard_seconds = 0.0
+        # Messages of IEC 62056-21: those taken and followed by another, those asked for again, and what these cost.
+        self.acknowledged = self.refused = 0
+        self.refused_seconds = 0.0
         self._head: list[Turn] = []
         self._head_octets = 0
         self._tail: deque[Turn] = deque()
@@ -103,8 +108,8 @@ class Record:
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """The first and the last turns."""
-        return tuple(turn for turn in (*self._head, *self._tail) if turn.sent or turn.pieces)
+        """The first and the last turns, as far as their speed is known."""
+        return tuple(turn for turn in (*self._head, *self._tail) if turn.baud and (turn.sent or turn.pieces))
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
@@ -114,6 +119,11 @@ class Record:
         self.sent_octets += len(octets)
         if self.baud:
             self.sent_seconds += len(octets) * CHARACTER_BITS / self.baud
+        if octets in _ACKS:
+            self.acknowledged += 1
+        elif octets in _NAKS and self.baud:
+            self.refused += 1
+            self.refused_seconds += (self._turn.octets + 1) * CHARACTER_BITS / self.baud
         self._next(Turn(octets, begun, ended, self.baud, over=ended, octets=len(octets)))
 
     def heard(self, octets: bytes, at: float) -> None:

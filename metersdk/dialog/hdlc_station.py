@@ -88,6 +88,8 @@ class Station(ABC):
         self.tally = Tally()
         self._buffer = buffer
         self._octets = buffer.view()
+        self._counts = buffer.counts
+        self._bad = 0
         self._inter_octet_timeout = inter_octet_timeout
 
     @property
@@ -111,8 +113,12 @@ class Station(ABC):
         tally = self.tally
         while (frame := take_frame(self._buffer, tally)) is not None:
             if self._is_mine(frame):
+                self._counts.good += 1
                 break
         if tally.bad_fcs or tally.bad_hcs:
+            bad = tally.bad_fcs + tally.bad_hcs
+            self._counts.bad += bad - self._bad
+            self._bad = bad
             hint = "align the probe, shade it from light, or try a lower speed"
             self._notes.once("hdlc-checksum", "frames with a wrong HCS or FCS were dropped", layer="frame", hint=hint)
         return frame
@@ -146,6 +152,7 @@ class Station(ABC):
 
     def _salvage(self) -> Frame | None:
         """The line fell silent: what was begun will never be whole, but a good frame may lie within."""
+        self._counts.bad += self.is_receiving
         while self.is_receiving:
             resync(self._buffer)
             if (frame := self._take()) is not None:

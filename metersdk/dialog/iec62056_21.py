@@ -211,7 +211,8 @@ def _by_family(line: OpticalLine, settings: SignOn, family: Quirks | None) -> Di
     """The settings once the meter has said who it is; how it was called and woken cannot change any more."""
     if family is None:
         return replace(settings, families=None)
-    yield Emit(State("family", family.family))
+    if family.family:
+        yield Emit(State("family", family.family))
     own = (family.request_start, family.request_end, family.wake_up_octets)
     standard = Quirks()
     if own not in (
@@ -384,6 +385,10 @@ def _switch(line: OpticalLine, baud: int, written: float, margin: float, sent: b
     if timed and STX in seen[echo_of(sent, seen)[1] :]:
         line.note("acknowledgement-late", f"the meter goes on at {line.baud} Bd before it was acknowledged")
         return False
+    if timed and sent[1:2] != b"2" and len(seen) > echo_of(sent, seen)[1]:
+        # Only in mode E the meter may say something at this speed still: what is read of the other one is no answer.
+        line.note("before-switch", f"{len(seen)} octets before the change of speed: it may come too late")
+        line.take()
     yield from line.set_speed(baud)
     return True
 

@@ -328,6 +328,7 @@ class HdlcLink(Station):
             # After silence the meter is asked what it has got, never sent the same again blindly. After a gap RR asks
             # for what is missing; to a meter that does not see that by N(R), REJ says it.
             kind = FrameKind.REJ if self._gaps > 1 else FrameKind.RR
+            self._counts.repeats += self._silent or self._gaps > 1
             self._silent = False
             yield from self._transmit([self._frame(kind)])
             after: float = yield Now()
@@ -343,6 +344,8 @@ class HdlcLink(Station):
                 ]
             )
             after = yield Now()
+            if self._out.furthest <= known:
+                self._counts.repeats += last + 1
             if self._out.furthest > known:
                 # Slow is the line here, not the meter. What is sent again is on the meter's account.
                 self._on_line += after - now
@@ -512,6 +515,7 @@ class HdlcLink(Station):
                 break
             self._turn = follow(TURNS, self._turn, TurnEvent.FINAL)
             self._heard += 1
+            self._counts.good += 1
             self._in.accept(self._in.expected)
             self._assemble(*found)
             wait, self._detours = wait_on, 0
@@ -678,6 +682,7 @@ class WrapperLink:
         while True:
             while (wpdu := None if self._datagram else take_wpdu(self._buffer, self.max_apdu)) is not None:
                 if self._is_mine(wpdu):
+                    self._buffer.counts.good += 1
                     return wpdu.apdu
             now: float = yield Now()
             if now >= deadline:

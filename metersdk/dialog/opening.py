@@ -168,6 +168,10 @@ class Plan:
                 self.hdlc,
                 address_size=self.hdlc.address_size or quirks.hdlc_address_size,
                 negotiate=quirks.hdlc_parameters,
+                max_info_rx=min(self.hdlc.max_info_rx, quirks.hdlc_information or 2030),
+                max_info_tx=min(self.hdlc.max_info_tx, quirks.hdlc_information or 2030),
+                window_rx=min(self.hdlc.window_rx, quirks.hdlc_window or 7),
+                window_tx=min(self.hdlc.window_tx, quirks.hdlc_window or 7),
             ),
             association=replace(
                 self.association,
@@ -265,6 +269,7 @@ def _open_session(plan: Plan) -> Dialog[Session]:
 
 def _open_planned(plan: Plan) -> Dialog[Session]:
     buffer = ReceiveBuffer()
+    yield Emit(buffer.counts)
     if plan.listen:
         return (yield from _pushed(plan, buffer, plan.pushes.total))
     if plan.protocol == "kmp":

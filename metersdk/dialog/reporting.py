@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import median
 
 from metersdk.dialog.evidence import CHARACTER_BITS, Record
-from metersdk.dialog.facts import Kind, answers_of
+from metersdk.dialog.facts import Answer, Block, Kind, answers_of, blocks_in
 from metersdk.errors import Finding
 from metersdk.frame.buffer import FrameCounts
 from metersdk.model.line_report import LineReport
+
+# Turns in which the last message may stand: what follows it is a good-bye at most.
+_LAST = 3
 
 
 def report_of(
@@ -30,13 +33,17 @@ def report_of(
         for answer in answers
         if answer.kind is Kind.SELECT and answer.first_switch is not None
     ]
-    wasted = sum(each.wasted for each in counted)
+    good, bad = sum(each.good for each in counted), sum(each.bad for each in counted)
+    frames = max(1, good + bad)
+    # A damaged frame costs as much as the others do on the average.
+    wasted = record.refused_seconds + record.heard_seconds * bad / frames
+    last = [block for answer in answers[-_LAST:] for block in _blocks(answer)]
     return LineReport(
         octets_sent=record.sent_octets,
         octets_received=record.heard_octets,
-        frames_good=sum(each.good for each in counted),
-        frames_bad=sum(each.bad for each in counted),
-        retransmissions=sum(each.repeats for each in counted),
+        frames_good=good + record.acknowledged + sum(bool(block.proved) for block in last[-1:]),
+        frames_bad=bad + record.refused,
+        retransmissions=sum(each.repeats for each in counted) + record.refused,
         errors=dict(tolerated),
         turnaround_min=min(waits, default=None),
         turnaround_median=median(waits) if waits else None,
@@ -44,7 +51,13 @@ def report_of(
         baud=record.baud or None,
         echo="full" if "full" in echoes else "partial" if echoes.count("partial") * 2 > len(echoes) else "none",
         switch_delay=switched[-1] if switched else None,
-        repeat_time=wasted * CHARACTER_BITS / record.baud if record.baud else 0.0,
+        repeat_time=wasted,
         line_time=record.sent_seconds + record.heard_seconds,
         findings=findings,
     )
+
+
+def _blocks(answer: Answer) -> Iterator[Block]:
+    if answer.kind in (Kind.REQUEST, Kind.SELECT, Kind.ACK, Kind.NAK):
+        for _, octets in answer.by_speed:
+            yield from blocks_in(octets, answer.turn)

@@ -7,8 +7,10 @@ that the line may have caused leaves it with the findings of ``diagnosis``, and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
+from metersdk.dialog.adapting import Adaptation
 from metersdk.dialog.diagnosis import diagnose
 from metersdk.dialog.evidence import Evidence, LineCounters, Record
 from metersdk.dialog.reporting import report_of
@@ -30,6 +32,7 @@ class LineWatch:
         timed: there is a line with a speed, whose octets and pauses tell something; False only counts.
         counters: asks the driver for its counters; None where it has none.
         parity: see ``Evidence``.
+        adaptation: learns from it.
     """
 
     def __init__(
@@ -38,8 +41,11 @@ class LineWatch:
         timed: bool = True,
         counters: Callable[[], LineCounters | None] | None = None,
         parity: str = "software",
+        adaptation: Adaptation | None = None,
     ) -> None:
         self.record = Record()
+        self._adaptation = adaptation
+        self._error: MeterError | None = None
         self.counts: list[FrameCounts] = []
         self.tolerated: dict[str, int] = {}
         self._timed = timed
@@ -58,13 +64,28 @@ class LineWatch:
 
     def report(self, error: MeterError | None = None) -> LineReport:
         """Figures and findings of the line so far."""
-        return report_of(self.record, self.counts, self.tolerated, self.findings(error))
+        report = report_of(self.record, self.counts, self.tolerated, self.findings(error))
+        return replace(report, best_baud=self._adaptation.best_baud if self._adaptation is not None else None)
+
+    def tell(self, listener: Callable[[object], object]) -> None:
+        """Show what was changed because of what is remembered."""
+        for state in self._adaptation.told if self._adaptation is not None else ():
+            listener(state)
+
+    def remember(self) -> None:
+        """The session is over: what it showed is kept for the next one, where anything is to be kept."""
+        if self._adaptation is None or not self.record.turns:
+            return
+        evidence = self.evidence(self._error)
+        good, bad = sum(each.good for each in self.counts), sum(each.bad for each in self.counts)
+        self._adaptation.learn(evidence, FrameCounts(good, bad), diagnose(evidence))
 
     def over(self, dialog: Dialog[T]) -> Dialog[T]:
         """``dialog``, watched."""
         try:
             return (yield from self._watched(dialog))
         except _OF_THE_LINE as error:
+            self._error = error
             if not error.findings:
                 error.findings = self.findings(error)
                 if error.findings:

@@ -16,12 +16,11 @@ DEFAULT_LIMIT = 1 << 20
 
 @dataclass(slots=True)
 class FrameCounts:
-    """Frames and messages of one line: good, bad, repeated on either side, and the octets this cost."""
+    """Frames of one line: good and bad ones that came, and those sent or asked for again."""
 
     good: int = 0
     bad: int = 0
     repeats: int = 0
-    wasted: int = 0
 
 
 class ReceiveBuffer:

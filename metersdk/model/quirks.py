@@ -116,6 +116,12 @@ class Quirks:
     hdlc_parameters: bool = True
     """False: the meter refuses SNRM with a parameter field."""
 
+    hdlc_information: int | None = None
+    """Octets of information in an HDLC frame at most, either way; None leaves it to the caller and the meter."""
+
+    hdlc_window: int | None = None
+    """HDLC frames before an acknowledgement at most, either way; None leaves it to the caller and the meter."""
+
     get_with_list: bool = True
     """False: the meter offers multiple references and answers them wrongly; read one by one."""
 

@@ -1,0 +1,219 @@
+"""What one session teaches the next: the moment to change the speed, the speeds that hold, the length of frames.
+
+``Adaptation.plan`` puts what is remembered into a plan, ``learn`` takes down what a session showed. What the caller
+sets himself is never touched, and only the speed a meter offers, or 300 Bd, is ever acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from metersdk.dialog.causes import Cause
+from metersdk.dialog.evidence import Evidence
+from metersdk.dialog.facts import Answer, Facts, Kind
+from metersdk.dialog.opening import Plan
+from metersdk.effects import State
+from metersdk.errors import Finding
+from metersdk.frame.buffer import FrameCounts
+from metersdk.frame.iec62056_21 import INITIAL_BAUD, Identification, find_identification, from_line
+from metersdk.model.quirks import Quirks
+
+PROBES, METERS = "probes", "meters"
+
+# Seconds of a switch margin, by what it is learned to be, and its steps.
+_LEAST, _MOST = 0.004, 0.18
+_LATER, _MISSED = 0.04, 0.02
+_EARLIER = 0.5
+# Sessions in a row that suffered before a speed is left, and sessions at 300 Bd before it is tried again.
+_BAD_IN_A_ROW = 2
+_REST = 4
+# Lengths of an HDLC information field, and windows to go with them.
+_LENGTHS = (2030, 512, 128, 64, 32)
+_WINDOWS = (7, 7, 4, 2, 1)
+# The share of damaged frames that shortens them, the frames it takes to say so, and clean sessions that lengthen them.
+_DAMAGED = 0.05
+_FRAMES = 10
+_CLEAN_SESSIONS = 3
+# What a lower speed may mend.
+_OF_THE_SPEED = frozenset(
+    {
+        Cause.MISALIGNED,
+        Cause.PARITY,
+        Cause.FLIPPED_PAIR,
+        Cause.LOST_OCTETS,
+        Cause.BAUD_SLOWER,
+        Cause.BAUD_FASTER,
+        Cause.BROKEN_OFF,
+    }
+)
+
+
+class Store(Protocol):
+    """Where entries are kept: by section and key. It never raises."""
+
+    def get(self, section: str, key: str) -> dict[str, object]: ...
+    def put(self, section: str, key: str, values: Mapping[str, object]) -> None: ...
+
+
+class Adaptation:
+    """What is remembered of one probe and the meters it meets.
+
+    Args:
+        store: where it is kept.
+        probe: a name of the probe that stays.
+
+    Attributes:
+        told: what was changed for it, to be shown.
+        best_baud: the highest speed that held with this meter, None before it said who it is.
+    """
+
+    def __init__(self, store: Store, probe: str) -> None:
+        self._store = store
+        self._probe = probe
+        self.told: list[State] = []
+        self.best_baud: int | None = None
+        self._length_is_set = False
+
+    def plan(self, plan: Plan) -> Plan:
+        """``plan`` with what is remembered; explicit settings win."""
+        self._length_is_set = plan.hdlc.max_info_rx != _LENGTHS[0]
+        probe = self._store.get(PROBES, self._probe)
+        timing = plan.sign_on.timing
+        if plan.timing.switch_margin is None:
+            normal, fast = _margin(probe, "switch_margin"), _margin(probe, "switch_margin_fast")
+            if normal is not None:
+                timing = replace(timing, switch_margin=(normal, timing.switch_margin[1]))
+                self._tell(f"speed changed {1000 * normal:.0f} ms after the acknowledgement")
+            if fast is not None:
+                timing = replace(timing, switch_margin_fast=(fast, timing.switch_margin_fast[1]))
+        families = self._families(plan.sign_on.families, plan.quirks)
+        return replace(plan, sign_on=replace(plan.sign_on, timing=timing, families=families))
+
+    def _families(
+        self, known: Callable[[str], Quirks | None] | None, given: Quirks
+    ) -> Callable[[str], Quirks | None] | None:
+        def family(identification: str) -> Quirks | None:
+            found = known(identification) if known is not None else None
+            changes = self._changes(identification)
+            return found if not changes else replace(found or given, **changes)  # type: ignore[arg-type]
+
+        return family
+
+    def _changes(self, identification: str) -> dict[str, int]:
+        meter = self._store.get(METERS, identification)
+        self.best_baud = _best(meter)
+        changes: dict[str, int] = {}
+        rest = _whole(meter, "rest")
+        if rest:
+            changes["max_baud"] = INITIAL_BAUD
+            self._tell(f"staying at {INITIAL_BAUD} Bd for {rest} sessions: the speed offered did not hold")
+        length = _whole(meter, "information")
+        if length in _LENGTHS[1:] and not self._length_is_set:
+            changes["hdlc_information"] = length
+            changes["hdlc_window"] = _WINDOWS[_LENGTHS.index(length)]
+            self._tell(f"HDLC frames of {length} octets")
+        return changes
+
+    def _tell(self, text: str) -> None:
+        self.told.append(State("remembered", text))
+
+    def learn(self, evidence: Evidence, counts: FrameCounts, findings: tuple[Finding, ...]) -> None:
+        """Take down what a session showed."""
+        facts = Facts(evidence)
+        causes = {finding.code for finding in findings}
+        said = _identification(facts)
+        selects = [answer for answer in facts.of(Kind.SELECT) if answer.first_switch is not None]
+        if selects:
+            self._learn_margin(selects[0], causes, said)
+        if said is not None:
+            self._learn_meter(said, selects, causes, facts, counts)
+
+    def _learn_margin(self, select: Answer, causes: set[str], said: Identification | None) -> None:
+        assert select.first_switch is not None
+        used = max(_LEAST, select.first_switch[0] - select.turn.line_end)
+        if Cause.SWITCH_LATE in causes:
+            learned = used * _EARLIER
+        elif Cause.SWITCH_EARLY in causes:
+            learned = used + _LATER
+        elif Cause.FALL_BACK in causes:
+            learned = used + _MISSED
+        else:
+            return
+        key = "switch_margin_fast" if said is not None and said.is_fast else "switch_margin"
+        probe = self._store.get(PROBES, self._probe)
+        probe[key] = round(min(_MOST, max(_LEAST, learned)), 4)
+        self._store.put(PROBES, self._probe, probe)
+
+    def _learn_meter(
+        self, said: Identification, selects: list[Answer], causes: set[str], facts: Facts, counts: FrameCounts
+    ) -> None:
+        key = said.raw.decode("latin-1")
+        meter = self._store.get(METERS, key)
+        before = dict(meter)
+        if selects:
+            assert selects[0].first_switch is not None
+            speed = selects[0].first_switch[1]
+            good, bad = _speed(meter, speed)
+            if causes & _OF_THE_SPEED:
+                bad += 1
+            elif not causes and facts.evidence.error is None:
+                good, bad = good + 1, 0
+            meter[str(speed)] = [min(good, 999), bad]
+            if bad >= _BAD_IN_A_ROW:
+                meter["rest"] = _REST
+                meter[str(speed)] = [good, 0]
+        elif _whole(meter, "rest"):
+            meter["rest"] = _whole(meter, "rest") - 1
+        _learn_length(meter, counts)
+        self.best_baud = _best(meter)
+        if meter != before:
+            self._store.put(METERS, key, meter)
+
+
+def _learn_length(meter: dict[str, object], counts: FrameCounts) -> None:
+    """Shorter frames where many are damaged, longer ones again after clean sessions."""
+    frames = counts.good + counts.bad
+    length = _whole(meter, "information")
+    at = _LENGTHS.index(length) if length in _LENGTHS else 0
+    if frames >= _FRAMES and counts.bad > _DAMAGED * frames:
+        # A meter's own default is 128: what is longer is rarely what was agreed on.
+        meter["information"] = _LENGTHS[min(max(at + 1, 2 if not at else 0), len(_LENGTHS) - 1)]
+        meter["clean"] = 0
+    elif at and frames and not counts.bad:
+        clean = _whole(meter, "clean") + 1
+        meter["clean"] = clean
+        if clean >= _CLEAN_SESSIONS:
+            meter["information"], meter["clean"] = _LENGTHS[at - 1], 0
+
+
+def _identification(facts: Facts) -> Identification | None:
+    for answer in facts.identified:
+        found = find_identification(from_line(answer.octets)[0])
+        if found is not None:
+            return found[0]
+    return None
+
+
+def _margin(values: Mapping[str, object], key: str) -> float | None:
+    value = values.get(key)
+    return float(value) if isinstance(value, int | float) and _LEAST <= value <= _MOST else None
+
+
+def _whole(values: Mapping[str, object], key: str) -> int:
+    value = values.get(key)
+    return value if isinstance(value, int) and 0 <= value <= 10_000 else 0
+
+
+def _speed(values: Mapping[str, object], speed: int) -> tuple[int, int]:
+    match values.get(str(speed)):
+        case [int() as good, int() as bad] if good >= 0 and bad >= 0:
+            return good, bad
+    return 0, 0
+
+
+def _best(values: Mapping[str, object]) -> int | None:
+    """The highest speed that held the last time it was used."""
+    speeds = {int(key): _speed(values, int(key)) for key in values if key.isdigit()}
+    return max((speed for speed, (good, bad) in speeds.items() if good and not bad), default=None)

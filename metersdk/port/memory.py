@@ -1,0 +1,133 @@
+"""What was learned of probes and meters, kept from one session to the next in one small JSON file.
+
+A file that is damaged, cannot be read or cannot be written never fails a reading: it counts as empty, or is left as it
+was. ``METERSDK_STATE`` names another file; set and empty, nothing is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from metersdk.port.target import Address
+
+VARIABLE = "METERSDK_STATE"
+# Entries of one section; the one not used for longest goes first.
+_KEPT = 200
+# A file larger than this is not ours.
+_LIMIT = 1 << 20
+_BY_ID = "/dev/serial/by-id"
+
+Values = Mapping[str, object]
+
+
+class MemoryFile:
+    """Sections of entries by name: ``{"probes": {"<by-id name>": {...}}, "meters": {"<identification>": {...}}}``."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def get(self, section: str, key: str) -> dict[str, object]:
+        """What is known; empty if nothing is."""
+        return dict(_entry(self._read(), section).get(key) or {})
+
+    def put(self, section: str, key: str, values: Values) -> None:
+        """Keep ``values``, empty ones forget the entry. The file is replaced whole, or not at all."""
+        content = self._read()
+        entries = _entry(content, section)
+        entries.pop(key, None)
+        if values:
+            # Last in the file is last in use.
+            entries[key] = dict(values)
+        for oldest in list(entries)[:-_KEPT]:
+            del entries[oldest]
+        self._write({**content, section: entries})
+
+    def sections(self) -> dict[str, dict[str, dict[str, object]]]:
+        """All that is kept."""
+        return self._read()
+
+    def forget(self) -> None:
+        """Forget everything."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError:
+            pass
+
+    def _read(self) -> dict[str, dict[str, dict[str, object]]]:
+        try:
+            with open(self.path, "rb") as file:
+                content = json.loads(file.read(_LIMIT))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        if not isinstance(content, dict):
+            return {}
+        return {
+            str(section): {str(key): values for key, values in entries.items() if isinstance(values, dict)}
+            for section, entries in content.items()
+            if isinstance(entries, dict)
+        }
+
+    def _write(self, content: Mapping[str, object]) -> None:
+        fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_text(json.dumps(content, indent=1), "utf-8")
+            os.replace(fresh, self.path)
+        except (OSError, ValueError):
+            try:
+                fresh.unlink(missing_ok=True)
+            except OSError:
+                pass
+
+
+def _entry(content: dict[str, dict[str, dict[str, object]]], section: str) -> dict[str, dict[str, object]]:
+    return content.get(section) or {}
+
+
+def default_path() -> Path | None:
+    """Where this platform keeps the state of programs; None where ``METERSDK_STATE`` is set and empty."""
+    told = os.environ.get(VARIABLE)
+    if told is not None:
+        return Path(told) if told else None
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state")
+    return base / "metersdk" / "line.json"
+
+
+def memory_for(address: Address, wanted: bool | str | os.PathLike[str] | None) -> MemoryFile | None:
+    """The memory of a connection: a file that is named, the default one for probes and heads, or none.
+
+    ``wanted=None`` keeps what is learned of serial devices, RFC 2217 servers and heads behind sockets.
+    """
+    if wanted is False:
+        return None
+    if wanted is None and not (address.is_line and address.scheme in ("serial", "rfc2217", "tcp")):
+        return None
+    path = default_path() if wanted is None or wanted is True else Path(wanted)
+    return None if path is None else MemoryFile(path)
+
+
+def probe_of(address: Address) -> str:
+    """The name of a probe that stays: below /dev/serial/by-id where it has one, else that of its port."""
+    if address.scheme != "serial":
+        return str(address)
+    real = os.path.realpath(address.path)
+    try:
+        for name in sorted(os.listdir(_BY_ID)):
+            if os.path.realpath(f"{_BY_ID}/{name}") == real:
+                return name
+    except OSError:
+        pass
+    return address.path
