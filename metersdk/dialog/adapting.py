@@ -126,19 +126,21 @@ class Adaptation:
         said = _identification(facts)
         selects = [answer for answer in facts.of(Kind.SELECT) if answer.first_switch is not None]
         if selects:
-            self._learn_margin(selects[0], causes, said)
+            self._learn_margin(selects, causes, said, facts.evidence.error is None)
         if said is not None:
             self._learn_meter(said, selects, causes, facts, counts)
 
-    def _learn_margin(self, select: Answer, causes: set[str], said: Identification | None) -> None:
-        assert select.first_switch is not None
-        used = max(_LEAST, select.first_switch[0] - select.turn.line_end)
+    def _learn_margin(
+        self, selects: list[Answer], causes: set[str], said: Identification | None, succeeded: bool
+    ) -> None:
+        used, last = _used(selects[0]), _used(selects[-1])
         if Cause.SWITCH_LATE in causes:
             learned = used * _EARLIER
-        elif Cause.SWITCH_EARLY in causes:
-            learned = used + _LATER
-        elif Cause.FALL_BACK in causes:
-            learned = used + _MISSED
+        elif Cause.SWITCH_EARLY in causes or Cause.FALL_BACK in causes:
+            learned = used + (_LATER if Cause.SWITCH_EARLY in causes else _MISSED)
+            if len(selects) > 1 and succeeded and last > used:
+                # The second try, which switches later, has succeeded.
+                learned = last
         else:
             return
         key = "switch_margin_fast" if said is not None and said.is_fast else "switch_margin"
@@ -170,6 +172,12 @@ class Adaptation:
         self.best_baud = _best(meter)
         if meter != before:
             self._store.put(METERS, key, meter)
+
+
+def _used(select: Answer) -> float:
+    """The margin of one change of speed."""
+    assert select.first_switch is not None
+    return max(_LEAST, select.first_switch[0] - select.turn.line_end)
 
 
 def _learn_length(meter: dict[str, object], counts: FrameCounts) -> None:

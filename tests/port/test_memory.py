@@ -1,0 +1,109 @@
+"""The state file of what was learned: small, replaced whole, and never a reason to fail."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from metersdk.port.memory import MemoryFile, default_path, memory_for, probe_of
+from metersdk.port.target import parse_address
+
+
+def test_kept_and_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "line.json"
+    memory = MemoryFile(path)
+    assert memory.get("probes", "head") == {}
+    memory.put("probes", "head", {"switch_margin": 0.1})
+    memory.put("meters", "/ABC5METER", {"9600": [1, 0]})
+    assert MemoryFile(path).get("probes", "head") == {"switch_margin": 0.1}
+    assert list(tmp_path.glob("state/*")) == [path]
+    memory.put("probes", "head", {})
+    assert MemoryFile(path).sections() == {"probes": {}, "meters": {"/ABC5METER": {"9600": [1, 0]}}}
+    memory.forget()
+    memory.forget()
+    assert not path.exists() and memory.sections() == {}
+
+
+def test_bounded_and_the_oldest_goes(tmp_path: Path) -> None:
+    memory = MemoryFile(tmp_path / "line.json")
+    memory.put("probes", "first", {"n": 0})
+    for number in range(199):
+        memory.put("probes", f"p{number}", {"n": number})
+    memory.put("probes", "first", {"n": 1})
+    memory.put("probes", "last", {"n": 2})
+    kept = memory.sections()["probes"]
+    assert len(kept) == 200 and "first" in kept and "p0" not in kept
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"probes": 3}', b'{"probes": {"head": 3}}', b"[" * 100_000, b'"x"'],
+)
+def test_a_damaged_file_counts_as_empty_and_is_replaced(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "line.json"
+    path.write_bytes(content)
+    memory = MemoryFile(path)
+    assert memory.get("probes", "head") == {}
+    memory.put("probes", "head", {"a": 1})
+    assert memory.get("probes", "head") == {"a": 1}
+    json.loads(path.read_text("utf-8"))
+
+
+def test_a_place_that_cannot_be_written_is_left_alone(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("mine")
+    memory = MemoryFile(in_the_way / "line.json")
+    memory.put("probes", "head", {"a": 1})
+    memory.forget()
+    assert memory.get("probes", "head") == {} and in_the_way.read_text() == "mine"
+
+
+def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("METERSDK_STATE", "")
+    assert default_path() is None
+    monkeypatch.setenv("METERSDK_STATE", str(tmp_path / "x.json"))
+    assert default_path() == tmp_path / "x.json"
+    monkeypatch.delenv("METERSDK_STATE")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert default_path() == tmp_path / "metersdk" / "line.json"
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted", "kept"),
+    [
+        ("/dev/ttyUSB0", None, True),
+        ("rfc2217://127.0.0.1:4001", None, True),
+        ("socket://127.0.0.1:4001", None, True),
+        ("tcp://127.0.0.1:4059", None, False),
+        ("sim://residential", None, False),
+        ("pty:///dev/pts/9", None, False),
+        ("/dev/ttyUSB0", False, False),
+        ("sim://residential", True, True),
+    ],
+)
+def test_what_is_remembered_by_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: str, wanted: bool | None, kept: bool
+) -> None:
+    monkeypatch.setenv("METERSDK_STATE", str(tmp_path / "x.json"))
+    assert (memory_for(parse_address(target), wanted) is not None) == kept
+
+
+def test_a_file_that_is_named_is_taken(tmp_path: Path) -> None:
+    memory = memory_for(parse_address("sim://residential"), tmp_path / "mine.json")
+    assert memory is not None and memory.path == tmp_path / "mine.json"
+
+
+def test_a_probe_goes_by_the_name_that_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    device = tmp_path / "ttyUSB7"
+    device.touch()
+    named = tmp_path / "usb-Probe_0001"
+    os.symlink(device, named)
+    monkeypatch.setattr("metersdk.port.memory._BY_ID", str(tmp_path / "none"))
+    assert probe_of(parse_address(str(device))) == str(device)
+    monkeypatch.setattr("metersdk.port.memory._BY_ID", str(tmp_path))
+    assert probe_of(parse_address(str(device))) in ("ttyUSB7", "usb-Probe_0001")
+    assert probe_of(parse_address("socket://127.0.0.1:4001")) == "tcp://127.0.0.1:4001"
