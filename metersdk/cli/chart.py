@@ -1,9 +1,22 @@
-"""A small bar chart for a terminal, of eighths of a character."""
+"""A small bar chart for a terminal, of eighths of a character; the course of a profile's column."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
 
+from rich.console import Group
+from rich.text import Text
+
+from metersdk.model.profile import Column, Profile
+
+_HEIGHT = 6
+_WIDEST = 96
+# What stands beside the bars: the scale, and some room.
+_MARGIN = 7
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _PLAIN = "    ####"
 
@@ -32,3 +45,37 @@ def hours(labels: Sequence[str], every: int) -> str:
             line.extend(" " * (at - len(line)))
             line.extend(label)
     return "".join(line)
+
+
+def course(home: Profile, column: Column, title: str, style: str, width: int, *, rising: bool = True) -> Group | None:
+    """A column over time; of a ``rising`` counter the mean power of each interval. None where rows are too few."""
+    clock = home.clock
+    if len(home) < 3 or clock is None or not home.period:
+        return None
+    cells = [float(value) if isinstance(value, Decimal) else None for value in column]
+    numbers = [cell or 0.0 for cell in cells]
+    if rising:
+        known = ((b, a) if b is not None and a is not None else (0.0, 0.0) for b, a in pairwise(cells))
+        numbers = [(after - before) * 3600 / home.period for before, after in known]
+    shown, every = thinned(numbers, min(_WIDEST, width - _MARGIN))
+    top = max(*shown, 1.0)
+    labels = [_hour(clock.moment(place * every), every * home.period) for place in range(len(shown))]
+    lines = [Text(title, style="bold")]
+    for row, line in enumerate(bars(shown, _HEIGHT, top, blocks=unicode_there())):
+        mark = f"{top:6.0f} " if row == 0 else f"{top / 2:6.0f} " if row == _HEIGHT // 2 else " " * _MARGIN
+        lines.append(Text().append(mark, style="dim").append(line, style=style))
+    lines.append(Text(" " * _MARGIN + hours(labels, 1), style="dim"))
+    return Group(*lines)
+
+
+def unicode_there() -> bool:
+    """Whether the terminal can show eighths of a character."""
+    return (sys.stdout.encoding or "ascii").lower().startswith("utf")
+
+
+def _hour(start: datetime | None, seconds: int) -> str:
+    """``21:00`` where this bar is the one of a third full hour."""
+    if start is None:
+        return ""
+    hour = (start - timedelta(microseconds=1) + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
+    return f"{hour:%H:%M}" if hour - start < timedelta(seconds=seconds) and not hour.hour % 3 else ""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from decimal import Decimal
-from itertools import pairwise
 from typing import TypeVar
 
-from rich.console import Group
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
@@ -26,7 +21,8 @@ from metersdk.model.reading import Reading
 T = TypeVar("T")
 
 _ROWS_SHOWN = 8
-_HEIGHT = 6
+# Where tables and charts begin: below the text of a step.
+_INDENT = 13
 _NAMES = {
     "sign-on": "Request at 300 Bd",
     "identified": "The meter identifies itself",
@@ -63,7 +59,9 @@ class Show:
         took, self._last = now - self._last, now
         self.steps.append({"step": name, "text": text, "seconds": round(took, 3)})
         if self.out.is_text:
-            mark = Text(" ✓ " if unicode_there() else " - ", style="green").append(f"{took:6.2f} s  ", style="dim")
+            mark = Text(" ✓ " if chart.unicode_there() else " - ", style="green").append(
+                f"{took:6.2f} s  ", style="dim"
+            )
             self.out.data.print(mark.append(f"{name:<28}", style="default").append(text, style="bold"), soft_wrap=True)
 
     def during(self, name: str, work: Callable[[], T], told: Callable[[T], str]) -> T:
@@ -84,7 +82,7 @@ class Show:
     def show(self, thing: object) -> None:
         """A table or a chart, a little to the right."""
         if self.out.is_text:
-            self.out.show(Padding(thing, (0, 0, 0, 13), expand=False))  # type: ignore[arg-type]
+            self.out.show(Padding(thing, (0, 0, 0, _INDENT), expand=False))  # type: ignore[arg-type]
 
 
 def who(identity: Identity) -> str:
@@ -117,31 +115,8 @@ def registers(readings: list[Reading], out: Output) -> object:
 
 def power_chart(home: Profile, code: str, title: str, style: str, show: Show) -> None:
     """Mean power of each interval, from the rise of a counter."""
-    readings = [float(value) for value in home.column(code) if isinstance(value, Decimal)]
-    clock = home.clock
-    if len(readings) < 3 or clock is None or not home.period:
-        return
-    power = [(after - before) * 3600 / home.period for before, after in pairwise(readings)]
     width = show.out.data.width if show.out.data.is_terminal else 120
-    shown, every = chart.thinned(power, min(96, width - 24))
-    top = max(*shown, 1.0)
-    labels = [_hour(clock.moment(place * every), every * home.period) for place in range(len(shown))]
-    lines = [Text(f"{title}", style="bold")]
-    for row, line in enumerate(chart.bars(shown, _HEIGHT, top, blocks=unicode_there())):
-        mark = f"{top:6.0f} " if row == 0 else f"{top / 2:6.0f} " if row == _HEIGHT // 2 else " " * 7
-        lines.append(Text(mark, style="dim").append(line, style=style))
-    lines.append(Text(" " * 7 + chart.hours(labels, 1), style="dim"))
-    show.out.data.print()
-    show.show(Group(*lines))
-
-
-def _hour(start: datetime | None, seconds: int) -> str:
-    """``21:00`` where this bar is the one of a third full hour."""
-    if start is None:
-        return ""
-    hour = (start - timedelta(microseconds=1) + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
-    return f"{hour:%H:%M}" if hour - start < timedelta(seconds=seconds) and not hour.hour % 3 else ""
-
-
-def unicode_there() -> bool:
-    return (sys.stdout.encoding or "ascii").lower().startswith("utf")
+    drawn = chart.course(home, home.column(code), title, style, width - _INDENT)
+    if drawn is not None:
+        show.out.data.print()
+        show.show(drawn)

@@ -9,10 +9,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 
 import click
+from rich.console import Group
+from rich.text import Text
 
+from metersdk.cli import chart
 from metersdk.cli.options import OBIS, Connection, talks
 from metersdk.cli.output import Output, grid
 from metersdk.cli.reading import text_of
@@ -27,6 +31,10 @@ from metersdk.model.span import moment, span
 PARTIAL = 8
 # More rows than this on a screen are looked at in a file.
 _ON_SCREEN = 200
+# A chart where there is no screen.
+_CHART_WIDTH = 100
+# Counters of energy, and the power that drives them.
+_POWER = {"Wh": "W", "varh": "var", "VAh": "VA"}
 _ENTRIES = re.compile(r"(\d+)(?:-(\d*))?", re.ASCII)
 _WRITERS: dict[str, Callable[[Profile, Path], object]] = {
     ".csv": lambda profile, path: profile.to_csv(path),
@@ -42,6 +50,7 @@ _WRITERS: dict[str, Callable[[Profile, Path], object]] = {
 @click.option("--to", "stop", metavar="TIME", help="Up to and with this time.")
 @click.option("--entries", metavar="A-B", help="By number, from 1: 1-96, or 97- to the end.")
 @click.option("--columns", metavar="OBIS,...", help="Only these columns.")
+@click.option("--chart", "as_chart", is_flag=True, help="Bars in place of rows; of an energy the mean power.")
 @click.option("--out", "file", metavar="FILE", type=click.Path(dir_okay=False), help=".csv, .json or .parquet")
 @talks
 def profile(
@@ -52,6 +61,7 @@ def profile(
     stop: str | None,
     entries: str | None,
     columns: str | None,
+    as_chart: bool,
     file: str | None,
 ) -> int:
     """A load profile, billing profile or event log.
@@ -88,6 +98,8 @@ def profile(
         _written(home, file, connection)
     elif out.mode == "json":
         out.document(target=connection.name, profile=json.loads(home.to_json()))
+    elif as_chart:
+        _draw(home, out)
     elif out.data.is_terminal:
         _show(home, out)
     else:
@@ -205,10 +217,34 @@ def _text(column: Column, row: int) -> str:
     return stamp.isoformat(sep=" ", timespec="seconds" if stamp.second else "minutes")
 
 
+def _draw(home: Profile, out: Output) -> None:
+    """A chart for each column with a unit; nothing of those that tell times, states and codes."""
+    width = out.data.width if out.data.is_terminal else _CHART_WIDTH
+    styles = cycle(("cyan", "green", "magenta", "yellow"))
+    drawn = 0
+    for column in home.columns:
+        unit = column.unit.symbol if column.unit is not None else ""
+        if not column.is_number or not unit:
+            continue
+        power = _POWER.get(unit)
+        title = f"{column.name}, {power or unit}" + (", mean of each interval" if power else "")
+        bars = chart.course(home, column, title, next(styles), width, rising=power is not None)
+        if bars is not None:
+            out.show(Group(bars, Text("")))
+            drawn += 1
+    if not drawn:
+        out.say("nothing to draw: less than three rows, or no column with a unit", "yellow")
+    _summary(home, out)
+
+
+def _summary(home: Profile, out: Output) -> None:
+    every = f", every {home.period} s" if home.period else ""
+    out.say(f"{home.head.obis}: {len(home)} rows{every}", "dim")
+
+
 def _show(home: Profile, out: Output) -> None:
     last = min(len(home), _ON_SCREEN)
     out.data.print(table(home, out, range(last)))
-    every = f", every {home.period} s" if home.period else ""
-    out.say(f"{home.head.obis}: {len(home)} rows{every}", "dim")
+    _summary(home, out)
     if last < len(home):
         out.say(f"only the first {last} are shown; --out profile.csv writes all", "yellow")

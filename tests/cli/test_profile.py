@@ -125,3 +125,19 @@ def test_a_break_before_the_first_row_is_no_part(cli: Any, hanging_up: Any, tmp_
 def test_a_span_out_of_reach(cli: Any) -> None:
     ran = cli("profile", BENCH, "--last", "999999999d")
     assert ran.code == 2 and ran.err.startswith("error: nothing was metered 999999999 days")
+
+
+def test_bars_in_place_of_rows(cli: Any) -> None:
+    ran = cli("profile", BENCH, "--entries", "1-96", "--chart")
+    assert ran.code == 0 and ran.err == "1.0.99.1.0.255: 96 rows, every 900 s\n"
+    charts = ran.out.strip().split("\n\n")
+    # Four registers of energy; the stamps and the status have no unit.
+    assert charts[0].splitlines()[0] == "Active energy import (+A), W, mean of each interval"
+    assert len(charts) == 4 and all(len(chart.splitlines()) == 8 for chart in charts)
+    # One unit more each quarter of an hour is four in an hour, from the first interval to the last.
+    assert charts[0].splitlines()[1].split() == ["4", "█" * 48]
+
+
+def test_nothing_to_draw(cli: Any) -> None:
+    ran = cli("profile", BENCH, "--entries", "1-2", "--chart")
+    assert (ran.code, ran.out) == (0, "") and ran.err.startswith("nothing to draw: ")
