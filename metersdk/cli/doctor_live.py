@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 
+from rich.padding import Padding
 from rich.text import Text
 
 from metersdk.cli.output import Output, describe, pairs
@@ -38,7 +39,8 @@ def live(out: Output, target: str, idle: float) -> int:
         raise
     try:
         dialog = check_line(plan, counters=_counters(address, port), listen=(idle * 2 / 3, idle / 3))
-        checked = run(dialog, port, out.hear)
+        with out.waiting("listening, then one session with the meter; some minutes where much is wrong"):
+            checked = run(dialog, port, out.hear)
     finally:
         port.close()
     if out.is_text:
@@ -81,14 +83,15 @@ def _show(out: Output, target: str, checked: LineCheck) -> None:
     out.show(Text(target, style="bold"))
     out.show(pairs((("Meter", checked.identity or "no answer"), ("Line", checked.report))))
     if not checked.findings and checked.error is not None:
-        out.show(_told(Finding("", checked.error.message, "", hint=checked.error.hint)))
+        _tell(out, Finding("", checked.error.message, "", hint=checked.error.hint))
     for finding in checked.findings:
-        out.show(_told(finding))
+        _tell(out, finding)
     if not checked.findings and checked.error is None:
         out.say("nothing wrong was found", "green")
 
 
-def _told(finding: Finding) -> Text:
+def _tell(out: Output, finding: Finding) -> None:
     line = Text(f"{finding.code or 'error'}: ", style="yellow" if finding.code else "bold red")
-    line.append(finding.text, style="default")
-    return line.append(f"\n    {finding.hint}", style="green") if finding.hint else line
+    out.show(line.append(finding.text, style="default"))
+    if finding.hint:
+        out.show(Padding(Text(finding.hint, style="green"), (0, 0, 0, 4)))

@@ -28,6 +28,9 @@ Mode: TypeAlias = Literal["text", "json", "jsonl"]
 SCHEMA_VERSION = 1
 # Findings of one kind that are worth a line each; a noisy line makes thousands.
 _SHOWN_FINDINGS = 5
+# What an error may have been caused by: the likeliest, and what may be behind it.
+_SHOWN_CAUSES = 2
+_BAR_NAMES = {"sign-on": "signing on", "speed": "changing speed", "hand-over": "HDLC"}
 # A pipe has no width: nothing is cut there.
 _PIPE_WIDTH = 10_000
 
@@ -112,7 +115,7 @@ class Output:
                 self.finding(event)
             case Step():
                 self._step(event)
-            case State() if self.verbose:
+            case State():
                 self._state(event)
             case Push() if self.verbose:
                 self.say(f"a push of {len(event.apdu)} octets came in between", "dim")
@@ -134,6 +137,10 @@ class Output:
             self.say(f"more of this kind ({finding.code}) are not shown; -v shows them", "dim")
 
     def _state(self, state: State) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=_BAR_NAMES.get(state.name, state.name))
+        if not self.verbose:
+            return
         if self.is_text:
             self.notes.print(Text(f"  {state.name}: ", style="cyan").append(state.text, style="default"))
         else:
@@ -149,16 +156,25 @@ class Output:
             return
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeElapsedColumn(), console=self.notes, transient=True) as self._bar:
+            # A sign-on at 300 Bd takes a while, one that fails a minute: something must be seen to go on.
+            self._task = self._bar.add_task("connecting", total=None)
             try:
                 yield
             finally:
                 self._bar = self._task = None
 
-    def _step(self, step: Step) -> None:
-        if self._bar is None:
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """A spinner on stderr while something goes on that tells nothing of itself, if a person looks at it."""
+        if not (self.is_text and self.notes.is_terminal):
+            yield
             return
-        if self._task is None:
-            self._task = self._bar.add_task(step.unit, total=step.total)
+        with self.notes.status(Text(text, style="dim")):
+            yield
+
+    def _step(self, step: Step) -> None:
+        if self._bar is None or self._task is None:
+            return
         self._bar.update(self._task, description=step.unit, completed=step.done, total=step.total)
 
     @staticmethod
@@ -228,6 +244,7 @@ def describe(error: MeterError) -> dict[str, object]:
         "retryable": error.retryable,
         "hint": error.hint,
         "exit_code": error.exit_code,
+        "causes": [asdict(finding) for finding in error.findings],
     }
 
 
@@ -239,5 +256,13 @@ def report(message: str, hint: str, details: dict[str, object], mode: Mode) -> N
         return
     notes = console(sys.stderr)
     notes.print(Text("error: ", style="bold red").append(message, style="default"), soft_wrap=True)
+    for cause in _causes(details):
+        notes.print(Text(f"{cause['code']}: ", style="yellow").append(cause["text"], style="default"), soft_wrap=True)
     if hint:
         notes.print(Text("hint: ", style="bold").append(hint, style="default"), soft_wrap=True)
+
+
+def _causes(details: dict[str, object]) -> list[dict[str, str]]:
+    """What the line suffers from, as far as an error says it; the hint is that of the first."""
+    causes = details.get("causes")
+    return causes[:_SHOWN_CAUSES] if isinstance(causes, list) else []

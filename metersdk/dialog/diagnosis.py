@@ -134,9 +134,9 @@ def _silent(facts: Facts) -> Finding:
     counters = facts.evidence.counters
     if counters is not None and counters.breaks:
         return finding(Cause.LIGHT_CONSTANT, f"nothing but {counters.breaks} breaks: light holds the receiver low")
-    asked = sum(answer.kind in (Kind.REQUEST, Kind.HDLC) for answer in facts.answers)
     if facts.echoes * 2 >= len(facts.answers):
-        return finding(Cause.ECHO_ONLY, f"{facts.echoes} of {asked} requests came back, and nothing else")
+        return finding(Cause.ECHO_ONLY, f"own octets came back {facts.echoes} times, and nothing else")
+    asked = sum(answer.kind in (Kind.REQUEST, Kind.HDLC) for answer in facts.answers)
     return finding(Cause.SILENT, f"not one octet after {asked} requests")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from metersdk.cli import doctor_live
-from metersdk.errors import PortBusy
+from metersdk.cli.output import describe, report
+from metersdk.errors import Finding, NoAnswer, PortBusy
 from metersdk.port.host.line import LineCounters
 from metersdk.port.line import LineModel
 from metersdk.port.serial_port import SerialPort
@@ -110,3 +112,17 @@ def test_a_pseudo_terminal_counts_nothing() -> None:
         port.close()
         wire.close()
     assert port.counters() is None
+
+
+def test_what_the_line_suffers_from_is_told_with_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    error = NoAnswer("no answer", layer="line", hint="listen")
+    error.findings = (Finding("sml", "an SML transport message at 9600 Bd", "line", hint="listen"),)
+    report(error.message, error.hint, describe(error), "text")
+    assert capsys.readouterr().err.splitlines() == [
+        "error: no answer",
+        "sml: an SML transport message at 9600 Bd",
+        "hint: listen",
+    ]
+    report(error.message, error.hint, describe(error), "json")
+    told = json.loads(capsys.readouterr().err)["error"]
+    assert [cause["code"] for cause in told["causes"]] == ["sml"]
