@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from metersdk.dialog.evidence import LineCounters
 from metersdk.dialog.opening import Plan, open_session
 from metersdk.dialog.timing import within
 from metersdk.dialog.watching import LineWatch
 from metersdk.effects import Dialog, Emit, Now, Receive, SetLine, State
-from metersdk.errors import Finding, MeterError, NoAnswer
+from metersdk.errors import Finding, MeterError
 from metersdk.model.identity import Identity
 from metersdk.model.line_report import LineReport
 
@@ -42,19 +42,15 @@ def check_line(
     *,
     counters: Callable[[], LineCounters | None] | None = None,
     listen: tuple[float, float] = LISTEN,
-    wake: bool = True,
     total: float = 120.0,
 ) -> Dialog[LineCheck]:
     """Run one session on the line and judge it; nothing is written to the meter. Never raises because of the line.
-
-    A meter that does not answer is called once more with a wake-up: one that sleeps is told from none.
 
     Args:
         plan: how to reach the meter.
         counters: asks the driver what it counted since the port was opened.
         listen: seconds of silence before the first request, at the speed of the plan and at 300 Bd.
-        wake: call a silent meter once more with a wake-up.
-        total: seconds for the session, and again for the wake-up.
+        total: seconds for the session.
     """
     watch = LineWatch(timed=plan.medium == "line", counters=counters, parity=plan.sign_on.parity)
     identity: Identity | None = None
@@ -64,17 +60,8 @@ def check_line(
             yield Emit(State("listening", "nothing is sent yet"))
             yield from watch.over(_listen(plan, listen))
         identity = yield from watch.over(within(_session(plan), total))
-    except MeterError as first:
-        error = first
-        if isinstance(error, NoAnswer) and error.state == "sign-on" and wake and not plan.sign_on.wake_up:
-            woken = replace(plan.sign_on, wake_up=True, retries=0)
-            again = replace(plan, protocol="iec62056-21", sign_on=woken)
-            try:
-                identity = yield from watch.over(within(_session(again), total))
-                error = None
-            except MeterError as second:
-                if not isinstance(second, NoAnswer):
-                    error = second
+    except MeterError as failure:
+        error = failure
     return LineCheck(watch.report(error), identity, error)
 
 

@@ -230,8 +230,8 @@ def open_session(plan: Plan) -> Dialog[Session]:
     """Reach the meter as planned; what was opened half-way is closed again before an error goes on.
 
     On a line, ``auto`` asks in turn: three requests at 300 Bd, HDLC at ``baud``, the good-byes of a session left open
-    at ``baud``, one more request. Octets that come unasked are listened to: a meter may speak by itself. With the
-    default times a dead line is given up after 20 s, a noisy one after 40 s.
+    at ``baud``, one more request behind a wake-up call. Octets that come unasked are listened to: a meter may speak by
+    itself. With the default times a dead line is given up after 24 s, a noisy one after 40 s.
 
     Raises:
         NoAnswer: nobody answered, in any protocol that was tried; the error is that of the first one.
@@ -356,7 +356,7 @@ def _direct(plan: Plan, buffer: ReceiveBuffer) -> Dialog[Session | None]:
 
 def _recovered(plan: Plan, buffer: ReceiveBuffer, silence: NoAnswer) -> Dialog[SignedOn]:
     """Nobody answered at all: a reader that crashed may have left the meter amid a session, deaf to 300 Bd for 60 to
-    120 s. It is told that the session is over, at the likeliest speed, and asked once more.
+    120 s. It is told that the session is over, at the likeliest speed, woken up, and asked once more.
 
     Raises:
         NoAnswer: ``silence``, the first one.
@@ -368,7 +368,8 @@ def _recovered(plan: Plan, buffer: ReceiveBuffer, silence: NoAnswer) -> Dialog[S
         # A few seconds are waited out; the minute or two of the standard are not.
         soon = patient.timing.inactivity_max < _BUSY_LINE
         yield from recover(patient, last_baud=plan.baud, disconnect=_disconnect(plan), wait_out=soon)
-        return (yield from sign_on(replace(plan.sign_on, retries=0), buffer))
+        # A meter on battery sleeps until it is called like that; one that is awake takes no notice.
+        return (yield from sign_on(replace(plan.sign_on, retries=0, wake_up=plan.medium == "line"), buffer))
     except NoAnswer:
         raise silence from None
 

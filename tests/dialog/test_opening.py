@@ -146,7 +146,7 @@ def silent_line(noise: float = 0.0) -> VirtualPort:
     return VirtualPort(nobody(), LineModel(baud=300, noise=noise))
 
 
-@pytest.mark.parametrize(("protocol", "limit"), [("auto", 20.0), ("iec62056-21", 13.0)])
+@pytest.mark.parametrize(("protocol", "limit"), [("auto", 24.0), ("iec62056-21", 17.0)])
 def test_a_dead_line_is_given_up_in_time_with_the_first_error(protocol: str, limit: float) -> None:
     port = silent_line()
     with pytest.raises(NoAnswer, match="does not identify itself") as caught:

@@ -41,7 +41,6 @@ class Case:
     quirks: Quirks = field(default_factory=Quirks)
     listen: tuple[float, float] = (0.0, 0.0)
     counters: LineCounters | None = None
-    wake: bool = False
 
     @property
     def plan(self) -> Plan:
@@ -60,7 +59,7 @@ class Case:
     def check(self, seed: int) -> LineCheck:
         port = VirtualPort(self.server, replace(self.model, baud=300, seed=seed))
         counters = (lambda: self.counters) if self.counters is not None else None
-        return run(check_line(self.plan, counters=counters, listen=self.listen, wake=self.wake, total=40.0), port)
+        return run(check_line(self.plan, counters=counters, listen=self.listen, total=40.0), port)
 
 
 def meter(identification: bytes = b"/MSK5SMALL", lines: bytes = LINES, **more: Any) -> OpticalMeter:
@@ -180,9 +179,9 @@ def late(margin: float) -> Timing:
 # cause, how, and a case for each seed
 Row = tuple[str, str, Callable[[int], Case]]
 ROWS: tuple[Row, ...] = (
-    ("silent", "nobody is there", lambda s: Case(silent(), wake=True)),
-    ("echo-only", "the head returns its own light", lambda s: Case(silent(), LineModel(echo="full"), wake=True)),
-    ("asleep", "a meter on battery", lambda s: Case(mode_c(asleep=True), wake=True)),
+    ("silent", "nobody is there", lambda s: Case(silent())),
+    ("echo-only", "the head returns its own light", lambda s: Case(silent(), LineModel(echo="full"))),
+    ("asleep", "a meter on battery", lambda s: Case(mode_c(asleep=True))),
     ("battery-low", "the meter's lamp fades", lambda s: Case(mode_c(), LineModel(fade=120 + s))),
     ("unplugged", "the port closes", lambda s: Case(mode_c(), LineModel(close_after=5 + s))),
     ("two-readers", "half of the pieces are read away in part", lambda s: Case(mode_c(), LineModel(steal=0.5))),
