@@ -33,7 +33,9 @@ _EPOCH = datetime(1970, 1, 1)
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 # Failures in a row at the smallest part, before it is left out; parts left out in a row, before it is enough.
-_TRIES, _SKIPS = 8, 3
+_TRIES, _SKIPS = 40, 3
+# A meter that does not even identify itself counts so many times: its line may be dead.
+_SILENCE = 4
 # After a failure a part is so many times smaller; after so many successes in a row, twice as large.
 _SHRINK, _GROW_AFTER = 4, 3
 # The smallest part of a log book, which has no period; of a profile it is one row.
@@ -45,6 +47,8 @@ _FINDINGS_LIMIT = 100
 _REFUSALS = 2
 _DOUBTS_LIMIT = 1000
 # Findings of programming mode that tell of a line that damages what it carries.
+# Findings of the parser that damage can make; of a meter that always writes so they are believed once they come again.
+_ODD = frozenset(("broken-line", "head-time", "no-profile", "row-broken", "row-short", "rows-on-line", "stray"))
 _DAMAGE = frozenset(("block-repeated", "answer-broken-off", "nak", "no-answer", "parity"))
 
 
@@ -185,8 +189,10 @@ class ProfileAsker:
                 continue
             self._lost = self._seen if self._lost is None else self._lost
             self._bad_line = True
+            if error.state == "sign-on":
+                yield from self._programming.recover()
             successes = 0
-            failures = 0 if came else failures + 1
+            failures = 0 if came else failures + (_SILENCE if error.state == "sign-on" else 1)
             skips = 0 if came else skips
             behind = self._behind(None)
             if behind is not None and (position is None or place(behind) > place(position)):
@@ -317,8 +323,9 @@ class ProfileAsker:
             self._bad_line = True
 
     def _rows(self, parts: list[Rows], parser: AsciiProfileParser) -> Dialog[None]:
-        if self._bad_line and any(finding.code != "truncated" for finding in parser.findings):
-            self._doubt(("findings", tuple(finding.text for finding in parser.findings)))
+        odd = tuple(finding.text for finding in parser.findings if finding.code in _ODD)
+        if odd:
+            self._doubt((self._last if self._bad_line else None, odd))
         for rows in parts:
             if self._held is not None:
                 self._held.append(rows)

@@ -22,7 +22,7 @@ from typing import Literal, NoReturn, TypeVar
 from metersdk.apdu.dataset import DataSet, parse, raise_error_message
 from metersdk.apdu.keys import Secret
 from metersdk.apdu.secure import Algorithm, algorithm_for
-from metersdk.dialog.iec62056_21 import PROGRAMMING, SignedOn, SignOn, sign_off, sign_on
+from metersdk.dialog.iec62056_21 import PROGRAMMING, SignedOn, SignOn, recover, sign_off, sign_on
 from metersdk.dialog.optical import OpticalLine
 from metersdk.dialog.programming_commands import VALUE, Values, command_of, computed, groups, in_parts, inside, refusal
 from metersdk.dialog.programming_line import REPEATS, ProgrammingLine, Silence
@@ -165,6 +165,8 @@ class Programming:
         self._add = False
         self._told = 0
         self._taken = False
+        # The speed of the last session.
+        self._baud: int | None = None
         self._refused: AuthenticationFailed | None = None
 
     def read(self, address: str, data: Values = "", command: str = "R1") -> Dialog[tuple[DataSet, ...]]:
@@ -264,6 +266,16 @@ class Programming:
             self._line = None
             raise
 
+    def recover(self) -> Dialog[None]:
+        """End a session that the meter holds open still, deaf to 300 Bd: the B0 that should have ended it was lost."""
+        if self._line is not None or self._baud is None:
+            return
+        try:
+            yield from recover(self._settings, last_baud=self._baud)
+        except NoAnswer:
+            # Somebody speaks there: the next sign-on will tell.
+            return
+
     def begin(self, signed: SignedOn | None = None) -> Dialog[None]:
         """Sign on, and give the password; done by ``open_programming``, and again after a session that broke."""
         if self._refused is not None:
@@ -283,6 +295,7 @@ class Programming:
             )
         self._settings = replace(signed.settings, option=PROGRAMMING)
         fast = signed.identification is not None and signed.identification.is_fast
+        self._baud = signed.baud
         self._join(signed.line, signed.line.timing.reaction(fast))
         yield from self._guarded(self._enter(), entering=True)
 

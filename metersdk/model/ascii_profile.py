@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from metersdk.apdu.ascii_profile import Head, Rows, Season, Zst
+from metersdk.apdu.ascii_profile import Channel, Head, Rows, Season, Zst
 from metersdk.apdu.axdr import Tag
 from metersdk.apdu.columns import Table, Values, concat
 from metersdk.errors import Finding, LocalProtocolError
@@ -105,7 +106,7 @@ class AsciiProfileBuilder:
         self.last: int | None = None
         self.findings: list[Finding] = []
         self._quirks = quirks
-        self._columns: dict[tuple[str, str], _Numbers] = {}
+        self._columns: dict[tuple[str, str, int], _Numbers] = {}
         self._period = 0
         self._told: set[str] = set()
         self._begin()
@@ -147,21 +148,24 @@ class AsciiProfileBuilder:
             self._find("status-word", f"the status word {head.status[:16]!r} is no hexadecimal number")
         self._status.extend([word or 0] * count)
         self._status_valid += bytes((word is not None,)) * count
+        seen: Counter[Channel] = Counter()
         for channel, texts in zip(head.channels, rows.columns, strict=True):
-            column = self._column(channel.code, channel.unit)
+            # Some meters have the same column twice.
+            column = self._column(channel.code, channel.unit, seen[channel])
+            seen[channel] += 1
             column.fill(before)
             if not column.add(*self._numbers(texts[first:], channel.code)):
                 self._find("precision", f"{channel.code}: values of more digits than {_DIGITS}")
         self.last = self.place(head.stamp) + (rows.first + rows.count - 1) * step
 
-    def _column(self, code: str, unit: str) -> _Numbers:
-        known = self._columns.get((code, unit))
+    def _column(self, code: str, unit: str, number: int) -> _Numbers:
+        known = self._columns.get((code, unit, number))
         if known is None:
             found = unit_from_symbol(unit) or unit_from_symbol(re.sub("va?r", "var", unit, flags=re.IGNORECASE))
             if unit and found is None:
                 self._find("unit-unknown", f"{code}: the unit {unit[:16]!r} is not known")
             symbol, exponent = found or (None, 0)
-            known = self._columns[code, unit] = _Numbers(self._obis(code), symbol, exponent)
+            known = self._columns[code, unit, number] = _Numbers(self._obis(code), symbol, exponent)
             known.fill(0)
         return known
 

@@ -227,6 +227,14 @@ def test_damaged_lines_give_the_same_rows_or_say_which_are_missing(line: dict[st
     assert "extra-line-time" in bench.codes()
 
 
+@pytest.mark.parametrize("line", [{"flip": 0.01, "seed": 1}, {"lose": 0.005, "seed": 2}])
+def test_thirty_days_come_home_complete(line: dict[str, Any]) -> None:
+    usual = Bench(device()).profile(last="30d")
+    profile = Bench(device(), **line).profile(last="30d")
+    assert len(profile) == 2882 and Profile(usual.head, profile.table) == usual
+    assert "extra-line-time" in {finding.code for finding in profile.findings}
+
+
 def test_a_line_that_dies_names_what_is_missing() -> None:
     usual = Bench(device()).profile(last="3d")
     bench = Bench(device(), fade=9000)

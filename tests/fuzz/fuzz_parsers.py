@@ -38,11 +38,14 @@ from metersdk.frame.hdlc_parameters import Parameters
 from metersdk.frame.kmp import ANSWER, KmpFrame, find_kmp
 from metersdk.frame.wrapper import Wpdu, take_wpdu
 from metersdk.meter import plan_for
+from metersdk.model.ascii_profile import AsciiProfileBuilder
 from metersdk.model.clock import Date, DateTime, Time
 from metersdk.model.cosem.registry import make_object
 from metersdk.model.cosem.view import ObjectView
+from metersdk.model.event import LOG_BOOK, events_of_text
 from metersdk.model.obis import Obis
 from metersdk.model.profile import CaptureObject, Profile, ProfileDecoder, ProfileHead
+from metersdk.model.quirks import Quirks
 from metersdk.model.span import span
 from metersdk.port.target import parse_address
 from metersdk.port.trace import ReplayPort, read_trace
@@ -54,6 +57,7 @@ REMOTE = (RemoteProtocolError,)
 REMOTE_AND_REFUSED = (*REMOTE, MeterReportedError)
 LOCAL = (LocalProtocolError, PortError)
 
+_CET = Quirks(local_deviation=-60)
 _KEYS = Keys(bytes(range(16)), bytes(range(0xD0, 0xE0)), system_title=b"MSDK0001", server_title=b"MMM\0\0\xbc\x61\x4e")
 
 
@@ -288,6 +292,15 @@ def text_profile(data: bytes) -> None:
     whole, other = ascii_profile.parse(data)
     assert _text_rows(parts) == _text_rows(whole)
     assert (parser.truncated, parser.total) == (other.truncated, other.total)
+    builder, joined = AsciiProfileBuilder("P.01", _CET), AsciiProfileBuilder("P.01", _CET)
+    for rows in parts:
+        builder.add(rows)
+        list(events_of_text(rows, LOG_BOOK, _CET))
+    for rows in whole:
+        joined.add(rows)
+    profile = builder.take()
+    assert len(profile) == len(joined.take()) and len(list(profile.rows())) == len(profile)
+    profile.gaps  # noqa: B018
 
 
 def _text_rows(parts: list[ascii_profile.Rows]) -> list[object]:
