@@ -144,8 +144,8 @@ def visit(it: Any, kind: Kind, port: Port) -> object:
 def again(it: Any, device: MeterDevice, port: VirtualPort, pause: float) -> VirtualPort:
     """The same line after a while; whoever opens a port drops what came before. A connection is another one."""
     if it.speech == "wrapper":
-        port = it.port(device)
-        return port
+        connection: VirtualPort = it.port(device)
+        return connection
     port.sleep(pause)
     while it.speech == "optical" and port.receive(0.0):
         pass
