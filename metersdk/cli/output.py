@@ -88,6 +88,9 @@ class Output:
 
     def show(self, thing: RenderableType) -> None:
         """Something for people; without trailing blanks where nobody looks at a screen."""
+        if self._bar is not None:
+            # It is on stderr, and knows nothing of lines that stdout puts in its place.
+            self._bar.stop()
         if self.data.is_terminal:
             self.data.print(thing)
             return
