@@ -23,14 +23,18 @@ FINDING, PARTIAL = 1, 8
 
 
 @click.command()
+@click.option("--line-report", is_flag=True, help="Also how the line did, and what it suffers from.")
 @talks
-def identify(connection: Connection) -> None:
+def identify(connection: Connection, line_report: bool) -> None:
     """Who is there: manufacturer, model, serial number, protocols."""
     out = connection.out
     with connection.open() as meter:
         identity = meter.identity
+    line = meter.line if line_report else None
     if not out.is_text:
         out.one(connection.name, "identity", identity.model_dump(mode="json"))
+        if line is not None:
+            out.one(connection.name, "line", line.as_dict())
         return
     out.show(
         pairs(
@@ -45,6 +49,8 @@ def identify(connection: Connection) -> None:
                 ("Protocols offered", ", ".join(identity.protocols)),
                 ("Spoken", identity.protocol),
                 ("Speed", f"{identity.baud} Bd" if identity.baud else None),
+                ("Line", line),
+                *((finding.code, f"{finding.text}: {finding.hint}") for finding in (line.findings if line else ())),
             )
         )
     )

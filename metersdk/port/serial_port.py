@@ -168,6 +168,17 @@ def lost(name: str, error: Exception | None = None, by_id: str = "") -> MeterErr
     return PortError(f"{name}: {text}", layer="port")
 
 
+def shared(name: str) -> PortClosed:
+    """The error for octets that were announced and are not there: somebody else has read them."""
+    return PortClosed(
+        f"{name}: octets came and were gone: another program reads from it, too",
+        layer="port",
+        state="shared",
+        retryable=True,
+        hint=f"find it: metersdk doctor {name}",
+    )
+
+
 def line_time(address: Address, baud: int, octets: int) -> float:
     """Seconds that ``octets`` take on the line."""
     return octets * address.char_bits / baud
@@ -219,7 +230,7 @@ class SerialPort:
         except OSError as error:
             raise lost(self.name, error, self._by_id) from error
         if not data:
-            raise lost(self.name, by_id=self._by_id)
+            raise lost(self.name, by_id=self._by_id) if _hung_up(self._fd) else shared(self.name)
         return data
 
     def set_line(self, baud: int) -> None:
@@ -333,3 +344,12 @@ def _ready(fd: int, timeout: float, *, write: bool = False) -> bool:
         return bool(poll.poll(None if wait is None else wait * 1000))
     readable, writable, _ = select.select([] if write else [fd], [fd] if write else [], [], wait)
     return bool(readable or writable)
+
+
+def _hung_up(fd: int) -> bool:
+    """Whether the device behind a descriptor is gone; True where the system does not tell."""
+    if not hasattr(select, "poll"):
+        return True
+    asked = select.poll()
+    asked.register(fd, 0)
+    return bool(asked.poll(0))

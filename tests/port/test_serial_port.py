@@ -402,3 +402,16 @@ def test_errors_of_pyserial_are_told_apart() -> None:
     assert isinstance(serial_port.lost("p", OSError(19, "No such device")), PortClosed)
     assert not isinstance(serial_port.lost("p", OSError(22, "Invalid argument")), PortClosed)
     assert parse_address("COM3").path == "COM3"
+
+
+def test_octets_that_somebody_else_has_read(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Announced, and gone when they are read: the device itself is still there."""
+    port = open_port(terminal.path)
+    os.write(terminal.master, b"x")
+    with monkeypatch.context() as patched:
+        patched.setattr(serial_port.os, "read", lambda fd, size: b"")
+        with pytest.raises(PortClosed, match="another program") as told:
+            port.receive(5.0)
+    assert told.value.state == "shared" and "doctor" in told.value.hint
+    assert port.receive(5.0) == b"x"
+    port.close()

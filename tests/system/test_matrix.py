@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from matrix_rig import ROWS, Row, clean
@@ -69,3 +70,8 @@ def test_the_error_carries_cause_and_hint() -> None:
 def test_octets_of_a_turn_stay_out_of_sight() -> None:
     checked = clean(1).check(1)
     assert "MSK" not in repr(checked.report) and checked.report.octets_received > 20
+
+
+def test_the_page_of_the_line_has_every_cause() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "line.md").read_text("utf-8")
+    assert [cause for cause in Cause if f"| {cause} |" not in page] == []
