@@ -208,7 +208,7 @@ def _show_mends(out: Output, findings: Sequence[Check]) -> None:
         mend = check.mend
         if mend is None:
             continue
-        out.show(Text(f"{check.name}: ", style="bold").append(mend.text, style="default"))
+        out.show(Text().append(f"{check.name}: ", style="bold").append(mend.text))
         for line in filter(None, (mend.command, mend.rule)):
             out.data.print(Text(f"    {line}", style="green"), soft_wrap=True)
 

@@ -91,7 +91,7 @@ def _show(out: Output, target: str, checked: LineCheck) -> None:
 
 
 def _tell(out: Output, finding: Finding) -> None:
-    line = Text(f"{finding.code or 'error'}: ", style="yellow" if finding.code else "bold red")
-    out.show(line.append(finding.text, style="default"))
+    line = Text().append(f"{finding.code or 'error'}: ", style="yellow" if finding.code else "bold red")
+    out.show(line.append(finding.text))
     if finding.hint:
         out.show(Padding(Text(finding.hint, style="green"), (0, 0, 0, 4)))

@@ -258,11 +258,11 @@ def report(message: str, hint: str, details: dict[str, object], mode: Mode) -> N
         sys.stderr.write(text + "\n")
         return
     notes = console(sys.stderr)
-    notes.print(Text("error: ", style="bold red").append(message, style="default"), soft_wrap=True)
+    notes.print(Text().append("error: ", style="bold red").append(message), soft_wrap=True)
     for cause in _causes(details):
-        notes.print(Text(f"{cause['code']}: ", style="yellow").append(cause["text"], style="default"), soft_wrap=True)
+        notes.print(Text().append(f"{cause['code']}: ", style="yellow").append(cause["text"]), soft_wrap=True)
     if hint:
-        notes.print(Text("hint: ", style="bold").append(hint, style="default"), soft_wrap=True)
+        notes.print(Text().append("hint: ", style="bold").append(hint), soft_wrap=True)
 
 
 def _causes(details: dict[str, object]) -> list[dict[str, str]]:

@@ -124,11 +124,17 @@ def _lines(event: Event, arrows: dict[str, str]) -> Iterator[Text]:
     unit = event.unit
     clock = "" if unit.time is None else f"{unit.time:9.3f} "
     margin = " " * (len(clock) + 5)
-    head = Text(clock, style="dim").append(
-        f"{arrows[unit.direction]}  ", style="bold" if unit.direction == "tx" else "blue"
+    head = (
+        Text()
+        .append(clock, style="dim")
+        .append(f"{arrows[unit.direction]}  ", style="bold" if unit.direction == "tx" else "blue")
     )
     if unit.kind in (Kind.LINE, Kind.NOTE):
-        yield Text(clock, style="dim").append(f"···  {unit.text}" if arrows is _ARROWS else f"...  {unit.text}", "dim")
+        yield (
+            Text()
+            .append(clock, style="dim")
+            .append(f"···  {unit.text}" if arrows is _ARROWS else f"...  {unit.text}", "dim")
+        )
         return
     if unit.kind is Kind.NOISE:
         shown = unit.octets[:24].hex(" ") + (" ..." if len(unit.octets) > 24 else "")
