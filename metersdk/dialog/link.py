@@ -518,7 +518,7 @@ class HdlcLink(Station):
             self._counts.good += 1
             self._in.accept(self._in.expected)
             self._assemble(*found)
-            wait, self._detours = wait_on, 0
+            wait, self._detours, self._out_of_step = wait_on, 0, 0
         else:
             return now
         self._detours += 1

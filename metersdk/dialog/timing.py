@@ -21,7 +21,8 @@ class Timing:
 
     Attributes:
         response: one answer may take that long in all, repeats included; the time its octets need on the line comes
-            on top. Radios and optical heads need 1 s and more.
+            on top. Radios and optical heads need 1 s and more. On an HDLC link that was opened again because the line
+            damages frames it is three times as long.
         total: one call may take that long in all; None: as long as the meter makes progress.
         latency: round trip to the line of a sign-on: of a gateway, a modem, a radio.
         switch_margin: from the end of the acknowledgement of a sign-on to the change of speed, at the first try; None
