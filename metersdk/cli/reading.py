@@ -136,7 +136,7 @@ def read(connection: Connection, codes: tuple[Obis, ...]) -> int:
     else:
         show_readings(out, readings)
         for code, why in refused:
-            line = Text("refused: ", style="bold red").append(f"{code}: {why.message}", style="default")
+            line = Text().append("refused: ", style="bold red").append(f"{code}: {why.message}")
             out.notes.print(line.append(f" ({why.hint})" if why.hint else "", style="dim"), soft_wrap=True)
     if refused:
         return PARTIAL if readings else refused[0][1].exit_code
