@@ -363,10 +363,11 @@ class HdlcLink(Station):
             frame = yield from self._next_frame(min(until, limit.at), limit.at, now)
             now = yield Now()
             if frame is None:
-                if now < limit.at or super().damage == damage:
+                if now < limit.at or (super().damage == damage and not self.is_receiving):
                     break
-                # The turn stays with the meter: nobody speaks into what may still be coming in.
-                self.spoiled += 1
+                # The turn stays with the meter, which is still speaking: nobody speaks into that. It is no meter that
+                # fell silent, either, but one that is not understood.
+                self.spoiled += 2
                 raise self._no_answer()
             if not self._take_in(frame):
                 continue
