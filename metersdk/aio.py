@@ -21,7 +21,7 @@ from metersdk.dialog.timing import Timing
 from metersdk.dialog.watching import LineWatch
 from metersdk.effects import Dialog
 from metersdk.errors import LocalProtocolError, MeterError
-from metersdk.meter import meter_closed, plan_for, watched
+from metersdk.meter import meter_closed, plan_for, round_trip_of, watched
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
 from metersdk.model.event import Event
@@ -317,10 +317,11 @@ class Connecting:
 
     async def _connect(self) -> AsyncMeter:
         port = await aopen_port(self._address, openers={"sim": _simulated})
+        plan = self._plan.reached_in(round_trip_of(port))
         try:
             if self._trace is not None:
-                port = AsyncRecordingPort(port, self._trace, target=str(self._address), secrets=self._plan.secrets)
-            session = await arun(self._watch.over(open_session(self._plan)), port, self._hearing)
+                port = AsyncRecordingPort(port, self._trace, target=str(self._address), secrets=plan.secrets)
+            session = await arun(self._watch.over(open_session(plan)), port, self._hearing)
             self._watch.tell(self._hearing)
         except BaseException:
             self._watch.remember()

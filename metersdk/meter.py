@@ -342,10 +342,11 @@ def connect(
     plan, watch = watched(address, plan, memory)
     hearing = Hearing(progress)
     port = open_port(address, openers={"sim": _simulated})
+    reached = plan.reached_in(round_trip_of(port))
     try:
         if trace is not None:
             port = RecordingPort(port, trace, target=str(address), secrets=plan.secrets)
-        session = run(watch.over(open_session(plan)), port, hearing)
+        session = run(watch.over(open_session(reached)), port, hearing)
         watch.tell(hearing)
         return Meter(port, session, hearing, watch)
     except BaseException:
@@ -361,6 +362,11 @@ def watched(address: Address, plan: Plan, memory: bool | str | PathLike[str] | N
     if adaptation is not None:
         plan = adaptation.plan(plan)
     return plan, LineWatch(timed=plan.medium == "line", parity=plan.sign_on.parity, adaptation=adaptation)
+
+
+def round_trip_of(port: object) -> float:
+    """Seconds to a remote line and back, as its port has measured; 0 for a line of this computer."""
+    return float(getattr(port, "round_trip", 0.0))
 
 
 def meter_closed(name: str) -> LocalProtocolError:

@@ -47,6 +47,8 @@ _CHARACTER_BITS = 10
 _FAREWELL = 2.0
 # Seconds that a meter amid its data message, or noise, may keep the line busy before it is told to stop.
 _BUSY_LINE = 20.0
+# A round trip that is shorter makes no difference to a protocol whose shortest wait is 20 ms.
+_NEAR = 0.005
 # Seconds to listen on a line where octets came that were no answer: for the next of them, and in all.
 _OVERHEARD_NEXT = 5.0
 _OVERHEARD = 15.0
@@ -182,6 +184,20 @@ class Plan:
             ),
             quirks=quirks,
             timing=replace(self.timing, guard=max(self.timing.guard, quirks.guard)),
+        )
+
+    def reached_in(self, round_trip: float) -> Plan:
+        """This plan for a line that is ``round_trip`` seconds away and back: twice that comes on top of every wait for
+        the meter, unless the caller has said how long to wait (``Timing.latency``)."""
+        if self.medium != "line" or round_trip < _NEAR or self.timing.latency:
+            return self
+        latency = 2 * round_trip
+        return replace(
+            self,
+            timing=replace(self.timing, latency=latency),
+            sign_on=replace(self.sign_on, timing=replace(self.sign_on.timing, latency=latency)),
+            hdlc=replace(self.hdlc, response_timeout=self.hdlc.response_timeout + latency),
+            association=replace(self.association, timeout=self.association.timeout + latency),
         )
 
     @property

@@ -194,3 +194,29 @@ def test_an_interrupted_opening_ends_what_it_began(identification: bytes, begun:
     port = meter_at(identification)
     crash(port, open_session(plan()), lambda port: any(f.startswith(begun) for f in sent(port)), politely=True)
     assert sent(port)[-1] == good_bye
+
+
+def test_a_line_far_away_is_waited_for() -> None:
+    # tr may be 1.5 s (6.4), and the way there and back takes 1.2 s: more than the 2.2 s a near meter is waited for.
+    device = Image.load("residential").device()
+    optical = optical_meter(device, identification=b"/MSK5R1", reaction=1.4)
+
+    def requests(plan: Plan) -> int:
+        port = VirtualPort(station(device, StationSettings(optical=optical)), LineModel(baud=300, delay=0.6))
+        told: list[object] = []
+        run(open_session(plan), port, told.append)
+        return sum(isinstance(event, State) and event.name == "sign-on" for event in told)
+
+    assert requests(plan("iec62056-21").reached_in(1.2)) == 1
+    assert requests(plan("iec62056-21")) > 1
+
+
+def test_the_round_trip_counts_on_lines_and_where_nothing_was_said() -> None:
+    near, far = plan("iec62056-21"), plan("iec62056-21").reached_in(0.5)
+    assert near.reached_in(0.001) == near
+    assert (far.timing.latency, far.sign_on.timing.latency) == (1.0, 1.0)
+    assert far.association.timeout == near.association.timeout + 1.0
+    assert far.hdlc.response_timeout == near.hdlc.response_timeout + 1.0
+    assert far.reached_in(2.0) == far
+    connection = plan("dlms", medium="stream")
+    assert connection.reached_in(2.0) == connection

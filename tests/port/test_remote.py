@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -49,12 +50,25 @@ def test_the_same_with_asyncio(bridge: EsphomeBridge) -> None:
     assert asyncio.run(read()) == "12345678"
 
 
-def test_the_port_knows_its_round_trip(bridge: EsphomeBridge) -> None:
-    port = open_port(target(bridge, "?baud=300"))
-    try:
-        assert 0 < port.round_trip < 1  # type: ignore[attr-defined]
-    finally:
-        port.close()
+def test_the_port_knows_its_round_trip() -> None:
+    with (
+        Simulator("residential", ["pty"]) as simulator,
+        EsphomeBridge(simulator.targets[0].partition("?")[0], delay=0.1) as device,
+    ):
+        port = open_port(target(device, "?baud=300"))
+        try:
+            assert 0.2 <= port.round_trip < 2  # type: ignore[attr-defined]
+        finally:
+            port.close()
+
+
+def test_a_socket_knows_its_round_trip() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = open_port(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        try:
+            assert 0 <= port.round_trip < 1  # type: ignore[attr-defined]
+        finally:
+            port.close()
 
 
 def test_no_such_proxy(bridge: EsphomeBridge) -> None:

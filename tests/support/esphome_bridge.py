@@ -9,7 +9,10 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import serial
@@ -38,10 +41,14 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int] | None:
 
 
 class EsphomeBridge:
-    """Listens on ``port`` until it is closed, one client at a time; ``settings`` are the line settings asked for."""
+    """Listens on ``port`` until it is closed, one client at a time; ``settings`` are the line settings asked for.
 
-    def __init__(self, device: str, name: str = "optical_head") -> None:
+    ``delay``: seconds that everything takes on its way, in either direction.
+    """
+
+    def __init__(self, device: str, name: str = "optical_head", delay: float = 0.0) -> None:
         self.name = name
+        self.delay = delay
         self.settings: list[tuple[int, int, int]] = []
         self._line = serial.Serial(device, 9600, timeout=0)
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -71,20 +78,27 @@ class EsphomeBridge:
 
     def _client(self, client: socket.socket) -> None:
         received = b""
+        due: deque[tuple[float, Callable[[], None]]] = deque()
         while not self._stopped.is_set():
-            ready, _, _ = select.select([client, self._line], [], [], 0.05)
+            ready, _, _ = select.select([client, self._line], [], [], 0.005 if due else 0.05)
+            later = time.monotonic() + self.delay
             if self._line in ready:
-                _send(client, pb.SerialProxyDataReceived(data=self._line.read(4096)))
+                due.append((later, partial(_send, client, pb.SerialProxyDataReceived(data=self._line.read(4096)))))
             if client in ready:
                 data = client.recv(4096)
                 if not data:
                     return
                 received += data
-                for kind, message in self._messages(received):
-                    received = received[kind:]
-                    answer = self._answer(message)
-                    if answer is not None:
-                        _send(client, answer)
+                for size, message in list(self._messages(received)):
+                    received = received[size:]
+                    due.append((later, partial(self._heard, client, message, due)))
+            while due and due[0][0] <= time.monotonic():
+                due.popleft()[1]()
+
+    def _heard(self, client: socket.socket, message: Any, due: deque[tuple[float, Callable[[], None]]]) -> None:
+        answer = self._answer(message)
+        if answer is not None:
+            due.append((time.monotonic() + self.delay, partial(_send, client, answer)))
 
     @staticmethod
     def _messages(data: bytes) -> Iterator[tuple[int, Any]]:
