@@ -13,7 +13,7 @@ SOURCES := pyproject.toml setup.py README.md LICENSE $(shell find metersdk csrc 
 WHEEL    = $(firstword $(wildcard build/wheel/*.whl))
 JOBS    ?= 2
 
-.PHONY: demo test test-c test-python lint bench docs fuzz clean
+.PHONY: demo test test-c test-python lint bench docs pictures fuzz clean
 
 demo: $(VENV)/.wheel $(VENV)/.cli
 	@$(BIN)/metersdk demo --out build/demo
@@ -45,6 +45,10 @@ lint: $(VENV)/.test
 
 bench: $(VENV)/.wheel $(VENV)/.bench
 	@$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
+
+# Takes the pictures of the field guide anew: real output, so a minute or two of it.
+pictures: $(VENV)/.wheel $(VENV)/.cli
+	@$(BIN)/python docs/pictures.py $(PICTURES)
 
 docs: $(VENV)/.wheel $(VENV)/.docs
 	@$(BIN)/python docs/diagrams.py --check

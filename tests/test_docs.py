@@ -11,9 +11,12 @@ import pytest
 
 import metersdk
 from metersdk import errors
+from metersdk.cli import app
+from metersdk.dialog.causes import HINTS, Cause
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+FIELD_GUIDE = DOCS / "field-guide.md"
 CODE = Path(metersdk.__file__).parent
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 NOT_RUN = "<!-- not run -->"
@@ -83,6 +86,34 @@ def test_every_finding_is_in_the_table_of_the_errors_page() -> None:
     table = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (DOCS / "errors.md").read_text("utf-8"), re.MULTILINE))
     assert [code for code in sorted(made) if not any(_same(code, each) for each in table)] == []
     assert [each for each in sorted(table) if not any(_same(code, each) for code in made)] == []
+
+
+def test_every_cause_and_its_hint_is_in_the_field_guide() -> None:
+    rows = _rows(FIELD_GUIDE, r"`([a-z0-9-]+)` \| [^|]+ \| (.+)")
+    told = {code: hint.replace("`", "") for code, hint in rows}
+    assert told == {str(cause): HINTS[cause].replace("`", "") for cause in Cause}
+    # One truth: what the line suffers from is told there, what was tolerated on the errors page.
+    assert not set(told) & set(
+        re.findall(r"^\| `([a-z0-9-]+)` \|", (DOCS / "errors.md").read_text("utf-8"), re.MULTILINE)
+    )
+
+
+def test_every_exit_code_is_in_the_field_guide_and_on_the_page_of_the_command_line() -> None:
+    kinds = (kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MeterError))
+    codes = {0, app.USAGE, app.CANNOT_OPEN, app.INTERRUPTED, *(kind.exit_code for kind in kinds)}
+    for page in (FIELD_GUIDE, DOCS / "cli.md"):
+        assert {int(code) for code, _ in _rows(page, r"(\d+) \| (.+)")} == codes
+
+
+def test_every_picture_is_taken_by_the_script_and_shown_on_a_page() -> None:
+    taken = re.findall(r'^    "([a-z-]+)": Picture\(', (DOCS / "pictures.py").read_text("utf-8"), re.MULTILINE)
+    assert sorted(taken) == sorted(path.stem for path in (DOCS / "pictures").glob("*.svg"))
+    shown = re.findall(r"\]\(pictures/([a-z-]+)\.svg\)", FIELD_GUIDE.read_text("utf-8"))
+    assert sorted(shown) == sorted(taken)
+
+
+def _rows(page: Path, pattern: str) -> list[tuple[str, str]]:
+    return re.findall(rf"^\| {pattern} \|$", page.read_text("utf-8"), re.MULTILINE)
 
 
 def _same(code: str, listed: str) -> bool:

@@ -48,11 +48,12 @@ class LineReport:
         return asdict(self)
 
     def __str__(self) -> str:
-        """``9600 Bd, 1234 octets in, 56 out, 12 frames, 1 bad, 0 repeated (0.0 s), turnaround 204 ms (201 to 210)``."""
+        """``9600 Bd, 1234 octets in, 56 out, 12 frames, 1 bad, 2 repeated (0.8 s), turnaround 204 ms (201 to 210)``."""
         parts = [f"{self.baud} Bd"] if self.baud else []
         parts.append(f"{self.octets_received} octets in, {self.octets_sent} out")
         parts.append(f"{self.frames_good} frames, {self.frames_bad} bad")
-        parts.append(f"{self.retransmissions} repeated ({self.repeat_time:.1f} s)")
+        cost = f" ({self.repeat_time:.1f} s)" if self.repeat_time else ""
+        parts.append(f"{self.retransmissions} repeated{cost}")
         times = self.turnaround_median, self.turnaround_min, self.turnaround_max
         if None not in times:
             median, least, most = (f"{1000 * (each or 0):.0f}" for each in times)
