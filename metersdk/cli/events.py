@@ -10,7 +10,7 @@ import click
 
 from metersdk.cli.options import OBIS, Connection, talks
 from metersdk.cli.output import grid
-from metersdk.cli.reading import text_of
+from metersdk.cli.reading import text_of, time_of
 from metersdk.errors import LocalProtocolError, PartialResult
 from metersdk.model.event import Event
 from metersdk.model.obis import Obis
@@ -52,7 +52,7 @@ def events(
         writer.writerows(map(_cells, found))
     elif out.is_text:
         if found:
-            rows = [[row[0], row[2], row[3], row[4], row[5]] for row in map(_cells, found)]
+            rows = [[time_of(each.time), *_cells(each)[2:]] for each in found]
             out.show(grid(out.data, ("Time", "Code", "Meaning", "Status", "Values"), rows, right=(1,)))
         out.say(f"{len(found)} events", "dim")
     else:

@@ -178,7 +178,9 @@ class Output:
     def _step(self, step: Step) -> None:
         if self._bar is None or self._task is None:
             return
-        self._bar.update(self._task, description=step.unit, completed=step.done, total=step.total)
+        # What is counted changes, and a total that is not known takes none away: rich keeps it.
+        self._bar.tasks[0].total = step.total
+        self._bar.update(self._task, description=step.unit, completed=step.done)
 
     @staticmethod
     def _json(file: object, content: dict[str, object]) -> None:

@@ -19,7 +19,7 @@ from rich.text import Text
 from metersdk.cli import chart
 from metersdk.cli.options import OBIS, Connection, talks
 from metersdk.cli.output import Output, grid
-from metersdk.cli.reading import text_of
+from metersdk.cli.reading import text_of, time_of
 from metersdk.errors import Finding, LocalProtocolError, MeterError, PartialResult, PortNotFound, SecurityError
 from metersdk.meter import Meter
 from metersdk.model.column import Column
@@ -214,7 +214,7 @@ def _text(column: Column, row: int) -> str:
     stamp = column.moment(row) if column.is_clock else None
     if stamp is None:
         return text_of(column.value(row))
-    return stamp.isoformat(sep=" ", timespec="seconds" if stamp.second else "minutes")
+    return time_of(stamp)
 
 
 def _draw(home: Profile, out: Output) -> None:

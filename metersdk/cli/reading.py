@@ -169,12 +169,21 @@ def show_readings(out: Output, readings: Sequence[Reading]) -> None:
             reading.name,
             text_of(reading.value),
             reading.unit.symbol if reading.unit is not None else "",
-            *([str(reading.time or "")] if timed else []),
+            *([time_of(reading.time)] if timed else []),
         ]
         for reading in readings
     ]
     heads = ("OBIS", "Name", "Value", "Unit", *(("Time",) if timed else ()))
     out.show(grid(out.data, heads, rows, right=(2,)))
+
+
+def time_of(time: datetime | DateTime | None) -> str:
+    """A time for people: without seconds that are none."""
+    if time is None:
+        return ""
+    if isinstance(time, datetime):
+        return time.isoformat(sep=" ", timespec="seconds" if time.second else "minutes")
+    return str(time).replace("T", " ").removesuffix(":*").replace(":*+", "+").replace(":*-", "-")
 
 
 def text_of(value: object) -> str:

@@ -229,7 +229,8 @@ class Pusher:
                 layer="line",
                 state="listening",
                 retryable=True,
-                hint="probe straight? Some meters push only after a PIN, a switch, or over the request line of P1",
+                hint="does this meter answer when asked (`metersdk identify`)? Probe straight? Some push only after a"
+                " PIN, a switch, or over the request line of P1",
             )
         return NoAnswer(
             f"octets came ({unknown + len(octets)}), in no protocol that is known at these speeds",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
+from metersdk.cli.reading import time_of
+from metersdk.model.clock import DateTime
 
 SIM = "sim://residential"
 MANAGER = ["--client", "3", "--authentication", "high-md5", "--password-from", "env:METER_PASSWORD"]
@@ -128,3 +132,18 @@ def test_a_session_can_be_recorded_and_replayed(cli: Any, tmp_path: Any) -> None
     second = cli("read", f"trace://{session}", "1.8.0", "--json")
     assert second.code == 0, second.err
     assert second.document["readings"] == first["readings"]
+
+
+@pytest.mark.parametrize(
+    ("time", "shown"),
+    [
+        (None, ""),
+        (datetime(2026, 11, 1, 20, 15, tzinfo=UTC), "2026-11-01 20:15+00:00"),
+        (datetime(2026, 11, 1, 20, 15, 9), "2026-11-01 20:15:09"),
+        (DateTime(2026, 11, 1, None, 20, 15), "2026-11-01 20:15"),
+        (DateTime(2026, 11, 1, None, 20, 15, deviation=-60), "2026-11-01 20:15+01:00"),
+        (DateTime(2026, 11, 1, None, 20, 15, 9), "2026-11-01 20:15:09"),
+    ],
+)
+def test_times_for_people(time: datetime | DateTime | None, shown: str) -> None:
+    assert time_of(time) == shown
