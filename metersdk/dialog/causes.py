@@ -48,10 +48,10 @@ HINTS: dict[Cause, str] = {
     Cause.UNPLUGGED: "check the plug of the probe; plug it in again and repeat the call",
     Cause.TWO_READERS: "another program reads from this port, too: find it with `metersdk doctor` and stop it",
     Cause.SILENT: "check that the probe sits on the meter's optical port, cable down, and that the meter has power;"
-    " some open the port by a button or a PIN only; try the device address, wake_up=1, or another start of the request",
-    Cause.ECHO_ONLY: "the probe works and the meter is silent: check the device address, whether it sleeps (wake_up=1),"
-    " and whether its port must be opened by a button or a PIN",
-    Cause.ASLEEP: "a meter on battery: sign on with wake_up=1 at once; each reading costs minutes of battery life",
+    " some open the port by a button or a PIN only; try ?address=, ?wake_up=1, or another start of the request",
+    Cause.ECHO_ONLY: "the probe works and the meter is silent: check the device address, whether it sleeps"
+    " (?wake_up=1), and whether its port must be opened by a button or a PIN",
+    Cause.ASLEEP: "a meter on battery: sign on with ?wake_up=1 at once; each reading costs minutes of battery life",
     Cause.BATTERY_LOW: "the light of the meter fades: read it with few long sessions, have its battery replaced; first"
     " check that the probe has not slipped",
     Cause.FORMAT_8N1: "the meter or a gateway sends 8N1 without parity; damage is found by checksums only",
@@ -62,10 +62,10 @@ HINTS: dict[Cause, str] = {
     Cause.BAUD_SLOWER: "the sender is slower than this port: set the speed named here (?baud=)",
     Cause.BAUD_FASTER: "the sender is faster than this port: try the next higher speeds (?baud=)",
     Cause.FALL_BACK: "the meter did not hear the acknowledgement and goes on at 300 Bd: seat the probe anew;"
-    " if it happens each time, switch later (timing.switch_margin)",
+    " if it happens each time, switch later (Timing.switch_margin)",
     Cause.SWITCH_EARLY: "the speed was changed while the acknowledgement was still leaving the probe: switch later"
-    " (timing.switch_margin), or ?drain=compute",
-    Cause.SWITCH_LATE: "the speed was changed after the meter had begun: switch earlier (timing.switch_margin)",
+    " (Timing.switch_margin), or ?drain=compute",
+    Cause.SWITCH_LATE: "the speed was changed after the meter had begun: switch earlier (Timing.switch_margin)",
     Cause.PARITY: "single characters were hit: seat the probe anew, shade it, and repeat",
     Cause.LOST_OCTETS: "characters are missing: relieve the computer or the USB hub, close other readers",
     Cause.ECHO_MIXED_IN: "the probe returns what it sends into the answer: keep a longer pause before sending",

@@ -271,7 +271,8 @@ def _no_identification(line: OpticalLine, request: bytes) -> NoAnswer:
     kind, length = echo_of(request, seen)
     if kind != "none" and len(seen) <= length:
         hint = (
-            "only our own echo came back: the meter is silent; check its address, whether it sleeps (wake_up), its port"
+            "only our own echo came back: the meter is silent; check its address, whether it sleeps (?wake_up=1),"
+            " its port"
         )
     elif seen:
         hint = "octets came, but no identification: speed, parity, or light on the probe"
