@@ -239,6 +239,8 @@ class SocketPort:
                         raise connection_lost(self.name)
                 # An empty datagram is legal, and says nothing; one with a wrong checksum only wakes us.
                 timeout = deadline - time.monotonic()
+                if timeout <= 0:
+                    break
             return b""
         except ConnectionRefusedError:
             raise nobody_listens(self.name) from None

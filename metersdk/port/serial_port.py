@@ -168,8 +168,10 @@ def lost(name: str, error: Exception | None = None, by_id: str = "") -> MeterErr
     return PortError(f"{name}: {text}", layer="port")
 
 
-def shared(name: str) -> PortClosed:
-    """The error for octets that were announced and are not there: somebody else has read them."""
+def announced_in_vain(fd: int, name: str, by_id: str = "") -> MeterError:
+    """The error for octets that were announced and are not there: the device is gone, or somebody has read them."""
+    if _hung_up(fd):
+        return lost(name, by_id=by_id)
     return PortClosed(
         f"{name}: octets came and were gone: another program reads from it, too",
         layer="port",
@@ -230,7 +232,7 @@ class SerialPort:
         except OSError as error:
             raise lost(self.name, error, self._by_id) from error
         if not data:
-            raise lost(self.name, by_id=self._by_id) if _hung_up(self._fd) else shared(self.name)
+            raise announced_in_vain(self._fd, self.name, self._by_id)
         return data
 
     def set_line(self, baud: int) -> None:

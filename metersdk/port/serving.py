@@ -20,6 +20,8 @@ _BACKLOG = 1024
 _MALFORMED = (TypeError, ValueError, KeyError, IndexError, struct.error)
 # Datagrams of one client that wait to be served.
 _QUEUE = 256
+# Seconds of rest after a datagram socket that failed.
+_BREATH = 0.01
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -305,5 +307,5 @@ async def received(sock: socket.socket) -> tuple[bytes, tuple[object, ...]]:
         try:
             return await asyncio.get_running_loop().sock_recvfrom(sock, blocking.RECEIVE_SIZE)
         except OSError:
-            # ICMP of a client that has gone: not about the next datagram.
-            continue
+            # ICMP of a client that has gone: not about the next datagram. What stays must not hold up the loop.
+            await asyncio.sleep(_BREATH)

@@ -23,6 +23,7 @@ from metersdk.port.serial_port import (
     POSIX,
     READ_SIZE,
     STUCK,
+    announced_in_vain,
     line_time,
     lost,
     open_rfc2217,
@@ -178,7 +179,7 @@ class AsyncSerialPort:
         except OSError as error:
             raise lost(self.name, error, self._by_id) from error
         if not data:
-            raise lost(self.name, by_id=self._by_id)
+            raise announced_in_vain(self._fd, self.name, self._by_id)
         return data
 
     async def set_line(self, baud: int) -> None:
@@ -246,6 +247,10 @@ class AsyncSocketPort:
                 return data
             if not self._datagram:
                 raise blocking.connection_lost(self.name)
+            # An empty datagram is legal, and says nothing; a flood of them holds up neither us nor the loop.
+            if time.monotonic() >= deadline:
+                return b""
+            await asyncio.sleep(0)
 
     async def set_line(self, baud: int) -> None:
         """Nothing: a socket has no speed."""

@@ -11,8 +11,9 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import serial
@@ -22,8 +23,9 @@ from metersdk.effects import Dialog, Receive, Send, SetLine
 from metersdk.errors import PortBusy, PortClosed, PortError, PortNotFound
 from metersdk.port import serial_port, streams
 from metersdk.port.address import aopen_port, open_port, parse_address
-from metersdk.port.drive import arun, run
+from metersdk.port.drive import AsyncPort, arun, run
 from metersdk.port.host.speed import real_baud
+from metersdk.port.virtual import AsyncFromSync
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="pseudo terminals are POSIX"),
@@ -63,6 +65,10 @@ def terminal() -> Iterator[Terminal]:
     terminal = Terminal()
     yield terminal
     terminal.unplug()
+
+
+async def blocking_port(target: str) -> AsyncPort:
+    return AsyncFromSync(open_port(target))
 
 
 def speed_of(terminal: Terminal) -> int:
@@ -404,14 +410,21 @@ def test_errors_of_pyserial_are_told_apart() -> None:
     assert parse_address("COM3").path == "COM3"
 
 
-def test_octets_that_somebody_else_has_read(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("opener", [blocking_port, aopen_port], ids=["blocking", "asyncio"])
+def test_octets_that_somebody_else_has_read(
+    terminal: Terminal, opener: Callable[[str], Coroutine[Any, Any, AsyncPort]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Announced, and gone when they are read: the device itself is still there."""
-    port = open_port(terminal.path)
-    os.write(terminal.master, b"x")
-    with monkeypatch.context() as patched:
-        patched.setattr(serial_port.os, "read", lambda fd, size: b"")
-        with pytest.raises(PortClosed, match="another program") as told:
-            port.receive(5.0)
-    assert told.value.state == "shared" and "doctor" in told.value.hint
-    assert port.receive(5.0) == b"x"
-    port.close()
+
+    async def main() -> None:
+        port = await opener(terminal.path)
+        os.write(terminal.master, b"x")
+        with monkeypatch.context() as patched:
+            patched.setattr(serial_port.os, "read", lambda fd, size: b"")
+            with pytest.raises(PortClosed, match="another program") as told:
+                await port.receive(5.0)
+        assert told.value.state == "shared" and "doctor" in told.value.hint
+        assert await port.receive(5.0) == b"x"
+        await port.close()
+
+    asyncio.run(main())

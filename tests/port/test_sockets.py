@@ -156,6 +156,30 @@ def test_udp_keeps_datagrams_apart(opener: Opener) -> None:
     asyncio.run(main())
 
 
+class Flooded(socket.socket):
+    """Empty datagrams, as fast as they are read."""
+
+    read = 0
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        self.read += 1
+        assert self.read < 100, "it never looks at the time"
+        return b""
+
+
+@pytest.mark.parametrize("kind", [blocking.SocketPort, streams.AsyncSocketPort])
+def test_a_flood_of_empty_datagrams_is_silence(kind: type[blocking.SocketPort | streams.AsyncSocketPort]) -> None:
+    async def main() -> None:
+        with Flooded(socket.AF_INET, socket.SOCK_DGRAM) as ours, socket.socket(type=socket.SOCK_DGRAM) as meter:
+            ours.bind(("127.0.0.1", 0))
+            meter.sendto(b"", ours.getsockname())
+            port = kind(ours, "udp", datagram=True)
+            got = port.receive(0)
+            assert (got if isinstance(got, bytes) else await got) == b""
+
+    asyncio.run(main())
+
+
 @each
 def test_udp_where_nobody_listens(opener: Opener) -> None:
     async def main() -> None:
