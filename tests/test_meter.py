@@ -186,6 +186,16 @@ def test_the_clock_is_set_in_the_sense_of_the_meter(sign: Literal[1, -1]) -> Non
         assert written[-3:-1] == (-120 * sign).to_bytes(2, "big", signed=True)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_clock_is_read_in_the_sense_of_the_meter(sign: Literal[1, -1]) -> None:
+    target = "sim://residential?framing=wrapper"
+    with metersdk.connect(target, vendor=metersdk.Quirks(deviation_sign=sign)) as meter:
+        octets = meter.get(8, "0.0.1.0.0.255", 2, raw=True)
+        assert isinstance(octets, bytes)
+        deviation = int.from_bytes(octets[11:13], "big", signed=True)
+        assert deviation and meter.clock.deviation == sign * deviation
+
+
 @pytest.mark.parametrize("lost", [1, 2, 3])
 def test_a_request_that_was_given_up_is_not_carried_out_later(lost: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither lost nor late: who was told that the meter did not answer has moved on."""

@@ -140,14 +140,18 @@ class DlmsSession:
         return self._objects
 
     def clock(self) -> Dialog[DateTime]:
-        raw = yield from self._get(8, CLOCK, 2)
-        return DATE_TIME.decode(axdr.decode_all(raw))
+        stamp = DATE_TIME.decode(axdr.decode_all((yield from self._get(8, CLOCK, 2))))
+        return self._signed(stamp)
 
     def set_clock(self, moment: datetime) -> Dialog[None]:
-        stamp = DateTime.from_datetime(moment)
-        if stamp.deviation is not None:
-            stamp = replace(stamp, deviation=stamp.deviation * self._quirks.deviation_sign)
+        stamp = self._signed(DateTime.from_datetime(moment))
         yield from dlms.set_(self._association, 8, CLOCK.octets, 2, axdr.encode(DATE_TIME.encode(stamp)))
+
+    def _signed(self, stamp: DateTime) -> DateTime:
+        """Between the deviation of the standard and that of a meter that sends the UTC offset in its place."""
+        if stamp.deviation is None:
+            return stamp
+        return replace(stamp, deviation=stamp.deviation * self._quirks.deviation_sign)
 
     def get(self, class_id: int, obis: Code, attribute: int, *, raw: bool = False) -> Dialog[object]:
         octets = yield from self._get(class_id, Obis.parse(obis), attribute)
@@ -242,7 +246,7 @@ class DlmsSession:
         now = None
         if query.last is not None:
             # The meter's own clock stamps its rows: a wrong clock must not move the window off them.
-            now = (yield from self.clock()).to_datetime(deviation_sign=self._quirks.deviation_sign)
+            now = (yield from self.clock()).to_datetime()
         start, stop = query.window(now)
         return (
             yield from reader(
