@@ -223,5 +223,5 @@ def _speed(values: Mapping[str, object], speed: int) -> tuple[int, int]:
 
 def _best(values: Mapping[str, object]) -> int | None:
     """The highest speed that held the last time it was used."""
-    speeds = {int(key): _speed(values, int(key)) for key in values if key.isdigit()}
+    speeds = {int(key): _speed(values, int(key)) for key in values if key.isdecimal() and len(key) < 8}
     return max((speed for speed, (good, bad) in speeds.items() if good and not bad), default=None)

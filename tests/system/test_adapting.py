@@ -108,7 +108,7 @@ def test_what_the_caller_sets_wins() -> None:
 
 @pytest.mark.parametrize("junk", [{"switch_margin": "soon"}, {"switch_margin": 99}, {"switch_margin": [1]}])
 def test_junk_that_is_remembered_changes_nothing(junk: dict[str, object]) -> None:
-    meter = {"9600": "x", "rest": "y", "information": -4, "x": 3, "2400": [1]}
+    meter = {"9600": "x", "rest": "y", "information": -4, "x": 3, "2400": [1], "²": [1, 0], "9" * 5000: [1, 0]}
     store = Notes(probes={"probe": junk}, meters={METER: meter})
     watch, _, home = session(Case(mode_c()), store)
     assert home is not None and watch.report().baud == 9600
