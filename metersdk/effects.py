@@ -66,7 +66,7 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """``done`` of ``total`` (None where the end is not known) in ``unit``: ``"octets" "rows" "objects"``."""
+    """``done`` of ``total`` (None: no end is known) in ``unit``: ``"octets" "rows" "objects" "attributes"``."""
 
     done: int
     total: int | None

@@ -62,7 +62,6 @@ _CONFORMANCE_HEAD = bytes.fromhex("5F1F0400")
 _CONFORMANCE_OLD_HEAD = bytes.fromhex("5F0400")
 DLMS_VERSION = 6
 VAA_LN = 0x0007
-VAA_SN = 0xFA00
 
 
 R = TypeVar("R")

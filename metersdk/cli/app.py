@@ -105,7 +105,7 @@ class App(click.Group):
 
 def _end(mode: Mode, message: str, hint: str, kind: str, code: int) -> None:
     details: dict[str, object] = {"class": kind, "message": message, "layer": "", "state": "", "offset": -1}
-    report(message, hint, {**details, "retryable": False, "hint": hint, "exit_code": code}, mode)
+    report(message, hint, {**details, "retryable": False, "hint": hint, "exit_code": code, "causes": []}, mode)
 
 
 def _silence_stdout() -> None:

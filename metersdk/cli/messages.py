@@ -10,7 +10,6 @@ from metersdk.cli.units import Unit
 from metersdk.errors import ChecksumError, DecodeError
 from metersdk.frame import iec62056_21 as frame
 
-_STX, _ACK, _NAK, _SOH = 0x02, 0x06, 0x15, 0x01
 _PROTOCOLS = {"0": "normal protocol", "1": "secondary protocol", "2": "HDLC"}
 _OPTIONS = {"0": "data readout", "1": "programming mode", "2": "binary mode"}
 _COMMANDS = {"P": "password", "W": "write", "R": "read", "E": "execute", "B": "break"}
@@ -44,13 +43,13 @@ def _message(text: bytes, unit: Unit) -> Generator[Layer, None, bytes]:
     if text[0] == ord("/") and (found := frame.find_identification(text)) is not None:
         yield _identification(found[0])
         return text[found[2] :]
-    if text[0] == _ACK and (select := frame.find_option_select(text)) is not None:
+    if text[0] == frame.ACK and (select := frame.find_option_select(text)) is not None:
         yield _acknowledgement(select[0])
         return text[select[1] :]
-    if text[0] in (_ACK, _NAK):
-        yield Layer("message", "ACK" if text[0] == _ACK else "NAK")
+    if text[0] in (frame.ACK, frame.NAK):
+        yield Layer("message", "ACK" if text[0] == frame.ACK else "NAK")
         return text[1:]
-    if text[0] == _SOH and (command := frame.find_command(text)) is not None:
+    if text[0] == frame.SOH and (command := frame.find_command(text)) is not None:
         yield _command(command[0], unit.masked)
         return text[command[1] :]
     scanner = frame.BlockScanner()

@@ -174,10 +174,6 @@ class Facts:
         return [answer for answer in self.answers if answer.kind is not Kind.HDLC]
 
     @cached_property
-    def heard_anything(self) -> bool:
-        return any(answer.pieces for answer in self.answers)
-
-    @cached_property
     def echoes(self) -> int:
         return sum(answer.echo != "none" for answer in self.answers)
 

@@ -200,10 +200,6 @@ def _tells_code(column: Column) -> bool:
     return _is_code(column.obis)
 
 
-def _is_data(column: Column) -> bool:
-    return column.head.class_id == 1
-
-
 def _status(column: Column, row: int) -> str:
     value = column.plain(row)
     return f"{value:02X}" if isinstance(value, int) else "" if value is None else str(value)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer
 
 from metersdk.errors import MeterError
-from metersdk.model.clock import Date, DateTime, Time
+from metersdk.model.clock import DateTime
 from metersdk.model.obis import Obis
 from metersdk.model.quantity import Unit
 
@@ -22,8 +22,6 @@ def _obis(value: object) -> object:
 
 ObisField = Annotated[InstanceOf[Obis], BeforeValidator(_obis), PlainSerializer(str, return_type=str, when_used="json")]
 DateTimeField = Annotated[InstanceOf[DateTime], PlainSerializer(str, return_type=str, when_used="json")]
-DateField = Annotated[InstanceOf[Date], PlainSerializer(str, return_type=str, when_used="json")]
-TimeField = Annotated[InstanceOf[Time], PlainSerializer(str, return_type=str, when_used="json")]
 HexBytes = Annotated[bytes, PlainSerializer(lambda octets: octets.hex(), return_type=str, when_used="json")]
 UnitField = Annotated[
     InstanceOf[Unit],
