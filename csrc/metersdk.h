@@ -78,6 +78,36 @@ size_t msdk_scan_c1218(const uint8_t *data, size_t size, size_t *at, uint64_t *o
                        uint8_t *reason, size_t room);
 
 
+/* ---- data sets of IEC 62056-21 ---------------------------------------------------------------------------------- */
+
+/* Where a reader of a data block stands. offset: in the block, of data[0]; line: number of the line, from 0;
+ * line_start: offset in the block of its first octet. */
+typedef struct {
+    uint64_t offset;
+    uint64_t line_start;
+    uint32_t line;
+} msdk_block_place;
+
+/* The data sets at the head of data that take no liberties, up to the first that does:
+ *   (CR LF)* address ("(" text ["*" unit] ")")+
+ *   address    1 to 16 of 0-9 A-Z a-z . : * & _ -, the first a letter or digit
+ *   text       up to 128 printable ASCII characters but ( ) / ! & # * and the comma. Without a unit behind it, one
+ *              that begins with a digit (behind spaces and signs) has no letter or %, unless it is 12 digits and W or S
+ *   unit       1 to 16 printable ASCII characters but ( ) ! & # *
+ * and the set ends within the first 78 octets of its line. The last one that was found is not counted: more of its
+ * values may follow.
+ *   place      in and out; left behind the last counted data set
+ *   text       room for `size`: each as it stood, with LF for its last bracket
+ *   text_size  octets written there
+ *   line offset  columns of `room` rows: line of the address, and its offset in the block
+ * Returns how many there are; where that is `room`, call again behind them. */
+#define MSDK_ADDRESS_LIMIT 16
+#define MSDK_VALUE_LIMIT 128
+#define MSDK_UNIT_LIMIT 16
+#define MSDK_LINE_LIMIT 78
+size_t msdk_data_sets(const uint8_t *data, size_t size, msdk_block_place *place, uint8_t *text, size_t *text_size,
+                      uint32_t *line, uint64_t *offset, size_t room);
+
 /* ---- A-XDR ------------------------------------------------------------------------------------------------------ */
 
 /* Containers inside each other that are read; what nests deeper is refused as MSDK_AXDR_BAD. */

@@ -418,9 +418,34 @@ static void test_axdr(void)
     }
 }
 
+static void test_data_sets(void)
+{
+    static const char block[] = "1.8.0*01(0012.3*kWh)6.6(1)(2611221530)\r\nF.F()\r\n0.9.1(170209094500W)\r\n9(12kWh)";
+    static const char found[] = "1.8.0*01(0012.3*kWh\n6.6(1)(2611221530\nF.F(\n";
+    for (size_t cut = 0; cut < sizeof block; cut++) {
+        const uint8_t *octets = at_guard((const uint8_t *)block, cut);
+        uint8_t *text = exact_copy(octets, cut);
+        uint32_t line[3];
+        uint64_t offset[3];
+        size_t written;
+        msdk_block_place place = {.offset = 100, .line_start = 90, .line = 7};
+        /* Behind the last bracket the second set looks whole once, before the second of its values begins. */
+        size_t whole = (size_t)(cut == 26 || cut >= 38) + (cut >= 45) + (cut >= 67);
+        CHECK(msdk_data_sets(octets, cut, &place, text, &written, line, offset, 3) == whole);
+        static const size_t sizes[] = {0, 20, 38, 43}, ends[] = {100, 120, 138, 145};
+        CHECK(written == sizes[whole] && memcmp(text, found, written) == 0);
+        CHECK(place.offset == ends[whole] && place.line == (whole == 3 ? 8 : 7));
+        CHECK(place.line_start == (whole == 3 ? 140 : 90));
+        CHECK(whole < 2 || (offset[1] == 120 && line[1] == 7));
+        CHECK(whole < 3 || (offset[2] == 140 && line[2] == 8));
+        free(text);
+    }
+}
+
 int main(void)
 {
     set_up();
+    test_data_sets();
     test_axdr();
     test_crc();
     test_bcc();

@@ -13,11 +13,17 @@ Meters take liberties with it. All that were met are accepted, and each is repor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import repeat
+from types import EllipsisType
+from typing import Any
 
+from metersdk import fast
+from metersdk.apdu.record import Record
 from metersdk.errors import DecodeError, Finding, LimitExceeded, MeterReportedError
+from metersdk.fast.pure_dataset import Place
 
 ADDRESS_LIMIT = 16
 VALUE_LIMIT = 128
@@ -28,6 +34,11 @@ LINE_LIMIT = 78
 OPEN_LIMIT = 8192
 # A noisy line must not fill the memory with findings; the first of them tell what is wrong.
 FINDINGS_LIMIT = 1000
+# Data sets without liberties are read many at once, where there are octets enough for it to pay, and so many at most.
+_MANY = 256
+_AT_ONCE = 1 << 16
+# Where hardly any are without, that is tried again only after so many others.
+_PATIENCE = 1 << 12
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)")
 _ADDRESS = re.compile(r"[0-9A-Za-z][0-9A-Za-z.:*&_-]*")
@@ -41,21 +52,43 @@ _STAMP = re.compile(r"\d{12}[WS]")
 # `.01`: reduced code C.D.E with the billing period as a fourth group.
 _HISTORY = re.compile(r"(.*?\d)(?:([*&])(\d{1,3})|(?<=\d)(\.)(\d\d))")
 _HISTORY_DOT = re.compile(r"(?:.*:)?[0-9A-Z]+\.\d+\.\d+")
+# Makes a data set of what its tuple holds.
+_make: Callable[[type[DataSet], tuple[str, int, int]], DataSet] = tuple.__new__
 _CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Record, tuple[str, "Decimal | EllipsisType | None", "str | None", str]):
     """One value as it stood there.
 
     ``number`` is None where ``text`` is no decimal number. ``unit`` is None where none was given, and ``""`` after a
     ``*`` that nothing follows. ``lead`` is what opened it: ``"("``, or the separator ``"&"`` or ``"#"``.
     """
 
-    text: str
-    number: Decimal | None = None
-    unit: str | None = None
-    lead: str = "("
+    __slots__ = ()
+    __match_args__ = ("text", "number", "unit", "lead")
+
+    def __new__(
+        cls, text: str, number: Decimal | EllipsisType | None = None, unit: str | None = None, lead: str = "("
+    ) -> Value:
+        """``number`` as it is; ``...`` is the one that ``text`` stands for."""
+        return tuple.__new__(cls, (text, number, unit, lead))
+
+    @property
+    def text(self) -> str:
+        return self[0]
+
+    @property
+    def number(self) -> Decimal | None:
+        amount = self[1]
+        return number(self[0]) if isinstance(amount, EllipsisType) else amount
+
+    @property
+    def unit(self) -> str | None:
+        return self[2]
+
+    @property
+    def lead(self) -> str:
+        return self[3]
 
     def __str__(self) -> str:
         return self.text if self.unit is None else f"{self.text}*{self.unit}"
@@ -73,14 +106,35 @@ class History:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class DataSet:
+class DataSet(Record, tuple[Any, ...]):
     """``address(value*unit)(value)...`` with ``offset`` and ``line`` (from 0) in the data block."""
 
-    address: str
-    values: tuple[Value, ...]
-    line: int = 0
-    offset: int = 0
+    # Its tuple is (address, line, offset, values); of one that takes no liberties it is (text, line, offset), the text
+    # as it stood, without the last bracket.
+    __slots__ = ()
+    __match_args__ = ("address", "values", "line", "offset")
+
+    def __new__(cls, address: str, values: tuple[Value, ...], line: int = 0, offset: int = 0) -> DataSet:
+        return tuple.__new__(cls, (address, line, offset, values))
+
+    @property
+    def address(self) -> str:
+        text: str = self[0]
+        return text if len(self) == 4 else text.partition("(")[0]
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        return self[3] if len(self) == 4 else _plain_values(self[0])
+
+    @property
+    def line(self) -> int:
+        line: int = self[1]
+        return line
+
+    @property
+    def offset(self) -> int:
+        offset: int = self[2]
+        return offset
 
     @property
     def value(self) -> Value:
@@ -108,6 +162,15 @@ class DataSet:
                 text.append(value.lead)
             text.append(str(value))
         return ("".join(text) + ")").encode("latin-1")
+
+
+def _plain_values(text: str) -> tuple[Value, ...]:
+    """The values of ``1.6.1(27.19*kW)(1702090945``, in which there are no liberties."""
+    values = []
+    for part in text[text.index("(") + 1 :].split(")("):
+        amount, star, unit = part.partition("*")
+        values.append(tuple.__new__(Value, (amount, ..., unit if star else None, "(")))
+    return tuple(values)
 
 
 def number(text: str) -> Decimal | None:
@@ -203,13 +266,9 @@ class DataSetParser:
             return done
         self._open += data
         if b")" in data:
-            *closed, rest = self._open.decode("latin-1").split(")")
-            del self._open[: len(self._open) - len(rest)]
-            for at, piece in enumerate(closed):
-                self._piece(piece, done)
-                if self.ended:
-                    self._take_tail((")".join([*closed[at + 1 :], rest])).encode("latin-1"))
-                    return done
+            self._take(done)
+        if self.ended:
+            return done
         if b"!" in data and b"!" in self._open:
             self._end_mark()
         if len(self._open) > OPEN_LIMIT:
@@ -237,6 +296,34 @@ class DataSetParser:
         done: list[DataSet] = []
         self._hand_out(done)
         return done
+
+    def _take(self, done: list[DataSet]) -> None:
+        """All that ends in ``)``: data sets without liberties by the dozen, the others piece by piece."""
+        pieces = 1
+        while True:
+            many = self._take_many(done) if len(self._open) >= _MANY else 0
+            pieces = 1 if many > pieces else min(2 * pieces, _PATIENCE)
+            for _ in range(pieces):
+                end = self._open.find(b")")
+                if end < 0:
+                    return
+                piece = self._open[:end].decode("latin-1")
+                del self._open[: end + 1]
+                self._piece(piece, done)
+                if self.ended:
+                    return
+
+    def _take_many(self, done: list[DataSet]) -> int:
+        """The data sets that are next, as long as they take no liberties. Returns how many."""
+        place = Place(self._offset, self._line, self._line_start)
+        text, lines, offsets, place = fast.data_sets(bytes(self._open[:_AT_ONCE]), place)
+        if offsets:
+            # The first of them has an address, so that the one before it is whole.
+            self._hand_out(done)
+            done += map(_make, repeat(DataSet), zip(text, lines, offsets, strict=True))
+            del self._open[: place.offset - self._offset]
+            self._offset, self._line, self._line_start = place
+        return len(offsets)
 
     def _piece(self, piece: str, done: list[DataSet]) -> None:
         """Everything up to one ``)``: line ends, an address, ``(``, a value."""
@@ -351,10 +438,13 @@ class DataSetParser:
 
     def _end_mark(self, text: str | None = None) -> None:
         """``!`` outside of brackets ends the block; before it on its line stands nothing, or ``/`` (P1 by some)."""
+        behind = b""
         if text is None:
             text = self._open.decode("latin-1")
             if "(" in text.partition("!")[0]:
                 return
+        else:
+            behind = bytes(self._open)
         before, _, after = text.partition("!")
         if before.strip("\r\n"):
             kept = before.rpartition("\n")[2]
@@ -365,6 +455,7 @@ class DataSetParser:
         self.ended = True
         self._open.clear()
         self._take_tail(after.encode("latin-1"))
+        self._take_tail(behind)
 
     def _take_tail(self, data: bytes) -> None:
         if len(self.tail) < OPEN_LIMIT:

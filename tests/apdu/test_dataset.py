@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 from decimal import Decimal
 
@@ -208,3 +210,68 @@ def test_anything_ends_in_sets_or_a_typed_error() -> None:
             assert not findings
         except MeterError:
             assert findings
+
+
+MANY = [
+    *(
+        "1.8.0*01(0012.3*kWh)",
+        "1.6.1(27.19*kW)(1702090945)",
+        "F.F(00000000)",
+        "6.6(1*kW)6.6*01(2*kW)",
+        "0.9.1(170209094500W)",
+    ),
+    *("C.5.0(L1-L2-L3)", "1-0:1.8.0*255(+1.5*m3/h)", "0.0.0( 20000)", "1.0()"),
+]
+ODD = [*(block.decode("latin-1") for block, *_ in LIBERTIES), "(5)", "!", "!5", "1.8.0(1(", "12345678901234567(1)"]
+
+
+def test_many_at_once_and_piece_by_piece_are_the_same() -> None:
+    chance = random.Random(3)
+    for _ in range(150):
+        share, text = chance.choice([0, 0.02, 0.2]), ""
+        for _ in range(chance.randrange(20, 60)):
+            text += chance.choice(ODD if chance.random() < share else MANY)
+            text += chance.choice(["\r\n"] * 9 + ["", "\n", "\r\n\r\n", "\r\r\n", " "])
+        block = text.encode("latin-1")
+        # Fed octet by octet, it is never enough for many at once.
+        careful = DataSetParser()
+        slowly = [each for octet in block for each in careful.feed(bytes((octet,)))] + careful.finish()
+        for size in (300, 700, len(block)):
+            parser = DataSetParser()
+            sets = [each for at in range(0, len(block), size) for each in parser.feed(block[at : at + size])]
+            assert parser.position <= len(block)
+            sets += parser.finish()
+            assert (sets, parser.findings) == (slowly, careful.findings)
+            assert [each.encode() for each in sets] == [each.encode() for each in slowly]
+            assert (parser.ended, parser.tail) == (careful.ended, careful.tail)
+        try:
+            assert parse(block, strict=True) == (tuple(slowly), ())
+        except DecodeError as error:
+            assert error.offset == careful.findings[0].offset
+
+
+def test_however_it_was_read_a_data_set_is_the_same_value() -> None:
+    block = b"1.6.1(27.19*kW)(1702090945)\r\n" * 20
+    (first, *_), _ = parse(block)
+    assert first == DataSet("1.6.1", values(("27.19", "kW"), ("1702090945", None)))
+    assert hash(first) == hash(DataSet("1.6.1", first.values))
+    assert first != DataSet("1.6.1", first.values, 1) and first != ("1.6.1", first.values, 0, 0)
+    assert repr(first) == (
+        "DataSet(address='1.6.1', values=(Value(text='27.19', number=Decimal('27.19'), unit='kW', lead='('), "
+        "Value(text='1702090945', number=Decimal('1702090945'), unit=None, lead='(')), line=0, offset=0)"
+    )
+    assert pickle.loads(pickle.dumps(first)) == copy.deepcopy(first) == first
+    with pytest.raises(AttributeError):
+        first.line = 1  # type: ignore[misc]
+    match first:
+        case DataSet("1.6.1", (Value(text, amount), _)):
+            assert (text, amount) == ("27.19", Decimal("27.19"))
+        case _:
+            raise AssertionError(first)
+
+
+def test_a_number_that_was_given_stays() -> None:
+    assert Value("5").number is None
+    assert Value("5", Decimal(6)).number == 6
+    assert Value("5", ...).number == 5
+    assert Value("5") != Value("5", ...) == Value("5", Decimal(5))

@@ -321,8 +321,13 @@ def data_sets(data: bytes) -> None:
     for part in pieces(data):
         found += parser.feed(part)
     found += parser.finish()
-    whole, _ = dataset.parse(data)
+    whole, findings = dataset.parse(data)
     assert list(whole) == found
+    # Octet by octet all of them are read piece by piece, which the reading of many at once must not differ from.
+    careful, slowly = dataset.DataSetParser(), []
+    for octet in data:
+        slowly += careful.feed(bytes((octet,)))
+    assert (slowly + careful.finish(), careful.findings) == (found, list(findings))
     dataset.error_message(whole)
     for each in whole:
         each.history, each.encode(), str(each)
