@@ -38,6 +38,8 @@ def events(
     moment(start), moment(stop)
     if last is not None:
         span(last)
+        if start is not None or stop is not None:
+            raise click.UsageError("give --from and --to, or --last")
     partial: PartialResult | None = None
     with connection.open() as meter:
         try:

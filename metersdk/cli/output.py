@@ -71,12 +71,14 @@ class Output:
         """One line of JSON."""
         self._json(sys.stdout, {"type": kind, **content})
 
-    def one(self, target: str, kind: str, content: dict[str, object]) -> None:
-        """The one result of a command, as JSON."""
+    def one(self, target: str, kind: str, content: dict[str, object], **more: dict[str, object]) -> None:
+        """The one result of a command, and what came with it, as JSON: one document, or a line for each."""
+        contents = {kind: content, **more}
         if self.mode == "json":
-            self.document(target=target, **{kind: content})
-        else:
-            self.record(kind, **content)
+            self.document(target=target, **contents)
+            return
+        for name, each in contents.items():
+            self.record(name, **each)
 
     def records(self, kind: str, plural: str, rows: Iterable[dict[str, object]], **more: object) -> None:
         """``rows`` as JSON: a document with the list ``plural``, or a line for each."""

@@ -32,9 +32,8 @@ def identify(connection: Connection, line_report: bool) -> None:
         identity = meter.identity
     line = meter.line if line_report else None
     if not out.is_text:
-        out.one(connection.name, "identity", identity.model_dump(mode="json"))
-        if line is not None:
-            out.one(connection.name, "line", line.as_dict())
+        more = {} if line is None else {"line": line.as_dict()}
+        out.one(connection.name, "identity", identity.model_dump(mode="json"), **more)
         return
     out.show(
         pairs(

@@ -122,6 +122,12 @@ def test_a_break_before_the_first_row_is_no_part(cli: Any, hanging_up: Any, tmp_
     assert ran.code == 4 and not (tmp_path / "load.csv").exists()
 
 
+def test_two_spans_of_time_are_refused_before_the_port_is_opened(cli: Any) -> None:
+    for command in ("events", "profile"):
+        ran = cli(command, "tcp://127.0.0.1:1", "--last", "7d", "--from", "2026-11-22", "--json")
+        assert ran.code == 2 and "--last" in ran.error["message"]
+
+
 def test_a_span_out_of_reach(cli: Any) -> None:
     ran = cli("profile", BENCH, "--last", "999999999d")
     assert ran.code == 2 and ran.err.startswith("error: nothing was metered 999999999 days")

@@ -38,6 +38,13 @@ def test_identify_for_programs(cli: Any) -> None:
     assert line["type"] == "identity" and line["manufacturer"] == "MSK"
 
 
+def test_the_line_report_is_part_of_the_document(cli: Any) -> None:
+    document = cli("identify", SIM, "--line-report", "--json").document
+    assert document["identity"]["serial_number"] and document["line"]
+    identity, line = cli("identify", SIM, "--line-report", "--jsonl").lines
+    assert (identity["type"], line["type"]) == ("identity", "line")
+
+
 def test_what_is_done_is_told_on_stderr_only_if_asked(cli: Any) -> None:
     ran = cli("identify", SIM, "-v")
     assert [line.split(":")[0].strip() for line in ran.err.splitlines()] == [
