@@ -13,7 +13,20 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "tests" / "bench" / "run.py"
 # Others need the environments of their peers, which `make bench` makes.
-ALONE = ("crc-128", "crc-1k", "crc-1m", "scan", "profile", "profile-null", "memory", "memory-null", "gcm", "sml")
+ALONE = (
+    "crc-128",
+    "crc-1k",
+    "crc-1m",
+    "scan",
+    "profile",
+    "profile-null",
+    "memory",
+    "memory-null",
+    "gcm",
+    "sml",
+    "readout",
+    "readout-values",
+)
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -159,6 +159,32 @@ def sml_files(folder: Path, count: int) -> Given:
     return Given(path, {"files": count, "values": count * len(kinds), "sum": total})
 
 
+def readout(folder: Path, periods: int) -> Given:
+    """The data block of a readout: energies by tariff, maxima with their times, now and at the end of each of so many
+    billing periods."""
+    source = random.Random(6)
+    lines = ["F.F(00000000)", "0.0.0(54861236)", "0.9.1(194536)", "0.9.2(261122)", "C.5.0(L1-L2-L3)", "0.2.0(V01.69)"]
+    values, united, total = len(lines), 0, 0
+    for period in range(periods + 1):
+        stored = f"*{period:02d}" if period else ""
+        for quantity in range(1, 9):
+            for tariff in range(5):
+                amount = source.randrange(10**8)
+                unit = "kWh" if quantity < 3 else "kvarh"
+                lines.append(f"{quantity}.8.{tariff}{stored}({amount // 1000:06d}.{amount % 1000:03d}*{unit})")
+                total += amount
+        for quantity in (1, 2):
+            for tariff in range(5):
+                amount, day, hour = source.randrange(10**5), source.randrange(1, 29), source.randrange(24)
+                when = f"26{period % 12 + 1:02d}{day:02d}{hour:02d}15"
+                lines.append(f"{quantity}.6.{tariff}{stored}({amount // 1000:03d}.{amount % 1000:03d}*kW)({when})")
+                total += amount
+        values, united = values + 60, united + 50
+    path = folder / "readout.txt"
+    path.write_bytes("".join(line + "\r\n" for line in lines).encode("ascii"))
+    return Given(path, {"values": values, "united": united, "sum": total})
+
+
 def read_answer(rows: int) -> dict[str, Any]:
     """What the meter of pydlms has in its load profile; it runs on through the calendar."""
     times = rows * _BEGIN + PERIOD * 1000 * (rows * (rows - 1) // 2)

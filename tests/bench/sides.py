@@ -50,7 +50,8 @@ DLMS_COSEM = Side("dlms-cosem", "with_dlms_cosem.py", "dlms-cosem")
 GURUX = Side("Gurux", "with_gurux.py", "gurux-dlms", "1.0.203", "gurux")
 PYDLMS = Side("pydlms", "with_pydlms.py", "pydlms-client[all]", "0.1.0", "pydlms")
 PYSML = Side("pysml", "with_pysml.py", "pysml", "0.1.9", "pysml")
-SIDES = (OURS, FASTCRC, CRCMOD, DLMS_COSEM, GURUX, PYDLMS, PYSML)
+PWITAB = Side("iec62056-21", "with_iec62056_21.py", "iec62056-21", "0.0.2", "iec62056-21")
+SIDES = (OURS, FASTCRC, CRCMOD, DLMS_COSEM, GURUX, PYDLMS, PYSML, PWITAB)
 
 
 def clean() -> dict[str, str]:

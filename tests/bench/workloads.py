@@ -15,6 +15,7 @@ from sides import (
     FIND_AND_FASTCRC,
     GURUX,
     OURS,
+    PWITAB,
     PYDLMS,
     PYSML,
     Meter,
@@ -33,6 +34,7 @@ class Sizes:
     rows: int = 100_000
     apdus: int = 1000
     files: int = 200
+    periods: int = 40
     read: int = 10_000
     rounds: int = 5
     span: float = 0.3
@@ -41,7 +43,9 @@ class Sizes:
 
 FULL = Sizes()
 QUICK = Sizes(dump=16 << 20, slice=1 << 18, rows=20_000, read=2_000, rounds=3, span=0.1)
-SMOKE = Sizes(noise=1 << 12, dump=1 << 16, slice=1 << 15, rows=200, apdus=4, files=3, read=50, rounds=1, span=0.0)
+SMOKE = Sizes(
+    noise=1 << 12, dump=1 << 16, slice=1 << 15, rows=200, apdus=4, files=3, periods=8, read=50, rounds=1, span=0.0
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Workload:
 
 NAMES = (
     *("crc-128", "crc-1k", "crc-1m", "scan", "profile", "profile-null", "memory", "memory-null", "gcm"),
-    *("read-wrapper", "read-hdlc", "sml"),
+    *("read-wrapper", "read-hdlc", "sml", "readout", "readout-values"),
 )
 
 
@@ -98,6 +102,8 @@ class Stage:
             return self._profile(name, kind, bool(variant))
         if kind == "sml":
             return self._sml()
+        if kind == "readout":
+            return self._readout(name, "taken" if variant else "readout")
         return self._scan() if kind == "scan" else self._gcm()
 
     @cached_property
@@ -197,6 +203,19 @@ class Stage:
             "files/s",
             Entry(OURS, "sml", parameters, self.sizes.files, given.answer),
             (Entry(PYSML, "sml", parameters, self.sizes.files, given.answer, 6),),
+        )
+
+    def _readout(self, name: str, task: str) -> Workload:
+        given = data.readout(self.folder, self.sizes.periods)
+        parameters = {"path": str(given.path)}
+        values, octets = given.answer["values"], given.path.stat().st_size
+        taken = "" if task == "readout" else ", and address, text and unit of each value taken"
+        return Workload(
+            name,
+            f"readout of {octets >> 10} KiB to data sets{taken}",
+            "values/s",
+            Entry(OURS, task, parameters, values, given.answer),
+            (Entry(PWITAB, task, parameters, values, given.answer, None if taken else 10),),
         )
 
     def _read(self, name: str, framing: str) -> Workload:

@@ -5,6 +5,7 @@ This file is run by every Python that takes part, so it needs the standard libra
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import sys
@@ -83,6 +84,10 @@ def serve(entries: dict[str, Entry]) -> None:
                     case "prepare":
                         make, summary = entries[order["task"]]
                         task = make(**order["parameters"])
+                        # What was imported, and may be much or little, is no part of the work: the collector of cyclic
+                        # garbage runs as always, but on what the work makes.
+                        gc.collect()
+                        gc.freeze()
                     case "run" if task:
                         answer["seconds"], result = task(order["times"])
                         answer["result"] = summary(result)

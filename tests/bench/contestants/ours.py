@@ -12,12 +12,15 @@ from contest import Task, called, cpu_seconds, serve
 from metersdk import connect
 from metersdk.apdu import sml
 from metersdk.apdu.cipher import unseal
+from metersdk.apdu.dataset import DataSet, parse
 from metersdk.apdu.keys import Secret
 from metersdk.fast import crc16
 from metersdk.frame.sml import frames
 from metersdk.frame.table import FrameTable, scan
 from metersdk.model.profile import CaptureObject, Profile
 from metersdk.model.telegram import Telegram, from_sml
+
+Triple = tuple[str, str, str | None]
 
 
 def crc(path: str, size: int) -> Task:
@@ -91,6 +94,23 @@ def values(found: list[Telegram]) -> dict[str, int]:
     return {"files": len(found), "values": len(numbers), "sum": sum(round(number * 100) for number in numbers)}
 
 
+def readout(path: str) -> Task:
+    return called(parse, Path(path).read_bytes())
+
+
+def all_values(sets: tuple[DataSet, ...]) -> list[Triple]:
+    return [(each.address, value.text, value.unit) for each in sets for value in each.values]
+
+
+def taken(path: str) -> Task:
+    return called(lambda block: all_values(parse(block)[0]), Path(path).read_bytes())
+
+
+def registers(every: list[Triple]) -> dict[str, int]:
+    amounts = [int(text.replace(".", "")) for _, text, unit in every if unit is not None]
+    return {"values": len(every), "united": len(amounts), "sum": sum(amounts)}
+
+
 def hexes(plain: list[bytes]) -> str:
     return b"".join(plain).hex()
 
@@ -103,6 +123,8 @@ if __name__ == "__main__":
             "profile": (profile, filled),
             "gcm": (gcm, hexes),
             "sml": (telegrams, values),
+            "readout": (readout, lambda found: registers(all_values(found[0]))),
+            "taken": (taken, registers),
             "read": (read, filled),
         }
     )
