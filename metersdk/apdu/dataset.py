@@ -52,8 +52,9 @@ _STAMP = re.compile(r"\d{12}[WS]")
 # `.01`: reduced code C.D.E with the billing period as a fourth group.
 _HISTORY = re.compile(r"(.*?\d)(?:([*&])(\d{1,3})|(?<=\d)(\.)(\d\d))")
 _HISTORY_DOT = re.compile(r"(?:.*:)?[0-9A-Z]+\.\d+\.\d+")
-# Makes a data set of what its tuple holds.
+# Make a data set and a value of what their tuples hold.
 _make: Callable[[type[DataSet], tuple[str, int, int]], DataSet] = tuple.__new__
+_make_value: Callable[[type[Value], tuple[str, EllipsisType, str | None, str]], Value] = tuple.__new__
 _CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]+")
 
 
@@ -166,11 +167,15 @@ class DataSet(Record, tuple[Any, ...]):
 
 def _plain_values(text: str) -> tuple[Value, ...]:
     """The values of ``1.6.1(27.19*kW)(1702090945``, in which there are no liberties."""
-    values = []
-    for part in text[text.index("(") + 1 :].split(")("):
-        amount, star, unit = part.partition("*")
-        values.append(tuple.__new__(Value, (amount, ..., unit if star else None, "(")))
-    return tuple(values)
+    _, _, inside = text.partition("(")
+    if ")" not in inside:
+        return (_plain_value(inside),)
+    return tuple([_plain_value(part) for part in inside.split(")(")])
+
+
+def _plain_value(text: str) -> Value:
+    amount, star, unit = text.partition("*")
+    return _make_value(Value, (amount, ..., unit if star else None, "("))
 
 
 def number(text: str) -> Decimal | None:
