@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from metersdk.apdu import acse, axdr, cipher, initiate, xdlms
@@ -20,6 +20,10 @@ from metersdk.frame.wrapper import HEADER_LENGTH, Wpdu
 _DEEPEST = 4
 # A segmented or block-wise answer is kept until it is whole; no meter sends more.
 _LONGEST = 1 << 24
+# The secret of an association and the passwords of the optical port; change_HLS_secret. By class.
+_SECRET_ATTRIBUTES = frozenset(((15, 7), (19, 7), (19, 8), (19, 9)))
+_SECRET_METHODS = frozenset(((15, 2),))
+_NOT_SHOWN = axdr.encode(axdr.visible("(not shown)"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,7 @@ class Dissector:
         elif value is not None:
             details.append(f"password of {len(value)} octets, not shown")
         text = f"{_context(aarq.context)}, authentication {content['authentication']}"
-        yield Layer("apdu", "association request (AARQ)", text, _indented(details), content)
+        yield Layer("apdu", "association request (AARQ)", text, _indented(details), content, secret=True)
         if aarq.user_information:
             yield from self._apdu(aarq.user_information, direction, depth + 1)
 
@@ -258,11 +262,8 @@ class Dissector:
     # services ---------------------------------------------------------------------------------------------------
 
     def _service(self, apdu: xdlms.Apdu, direction: str, depth: int) -> Iterator[Layer]:
-        shown = apdu
-        if isinstance(apdu, xdlms.SetRequest) and (apdu.attribute.class_id, apdu.attribute.attribute) == (15, 7):
-            # The password of an association.
-            shown = replace(apdu, data=axdr.encode(axdr.visible("(not shown)")))
         self._asked = fields.subject(apdu) or self._asked
+        shown = _without_secrets(apdu, self._asked)
         about = "" if fields.subject(apdu) is not None else fields.about(self._asked, apdu)
         yield Layer(
             "apdu",
@@ -270,9 +271,10 @@ class Dissector:
             fields.headline(apdu) or about,
             tuple(fields.lines(shown, self._limit)),
             fields.content(shown),
+            secret=shown is not apdu,
         )
         whole = self._joined(apdu, direction)
-        if whole is None:
+        if whole is None or shown is not apdu:
             return
         if isinstance(apdu, xdlms.GeneralBlockTransfer):
             yield from self._apdu(whole, direction, depth + 1)
@@ -303,6 +305,41 @@ class Dissector:
         data = axdr.decode_all(octets)
         name, *rest = list(values.tree(data, self._limit))
         yield Layer("data", name[1], f"{len(octets)} octets", tuple(rest), values.structured(data))
+
+
+def _without_secrets(apdu: xdlms.Apdu, asked: fields.Member | None) -> xdlms.Apdu:
+    """The same APDU, if it carries no password; ``asked``: what an answer or a further block is about."""
+    match apdu:
+        case xdlms.SetRequestList(items=items) | xdlms.SetRequestListFirstBlock(items=items):
+            members: Sequence[fields.Member | None] = [item[0] for item in items]
+        case xdlms.ActionRequestList(methods=methods) | xdlms.ActionRequestListFirstBlock(methods=methods):
+            members = methods
+        case _:
+            members = (asked,)
+    if not any(map(_is_secret, members)):
+        return apdu
+    match apdu:
+        case xdlms.SetRequestList() | xdlms.ActionRequestList():
+            return replace(apdu, data=(_NOT_SHOWN,) * len(apdu.data))
+        case xdlms.SetRequest(data=bytes()) | xdlms.ActionRequest(data=bytes()) | xdlms.GetResponse(data=bytes()):
+            return replace(apdu, data=_NOT_SHOWN)
+        case (
+            xdlms.SetRequestFirstBlock()
+            | xdlms.SetRequestBlock()
+            | xdlms.SetRequestListFirstBlock()
+            | xdlms.ActionRequestFirstBlock()
+            | xdlms.ActionRequestListFirstBlock()
+            | xdlms.ActionRequestBlock()
+            | xdlms.GetResponseBlock(raw=bytes())
+        ):
+            return replace(apdu, raw=b"")
+    return apdu
+
+
+def _is_secret(member: fields.Member | None) -> bool:
+    if isinstance(member, xdlms.AttributeDescriptor):
+        return (member.class_id, member.attribute) in _SECRET_ATTRIBUTES
+    return member is not None and (member.class_id, member.method) in _SECRET_METHODS
 
 
 def _plausible(parts: cipher.Protected, plain: bytes) -> bool:

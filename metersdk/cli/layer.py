@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 class Layer:
     """One layer: its kind (``frame apdu ciphering data message``), its name, one line about it, and its details.
 
-    ``details`` are (depth, text) for people, ``content`` is the same for programs.
+    ``details`` are (depth, text) for people, ``content`` is the same for programs. ``secret``: the octets of its unit
+    may hold a password, masked or not, and are not shown.
     """
 
     kind: str
@@ -17,3 +18,4 @@ class Layer:
     text: str = ""
     details: tuple[tuple[int, str], ...] = ()
     content: dict[str, object] = field(default_factory=dict)
+    secret: bool = False

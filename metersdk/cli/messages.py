@@ -102,7 +102,8 @@ def _command(octets: bytes, masked: bool) -> Layer:
     secret = command.command == "P" and command.type != "0"
     data = "" if command.data is None else "(not shown)" if secret else command.data.decode("latin-1")
     name = f"{command.command}{command.type}"
-    return Layer("message", f"{what} command", f"{name} {data}".strip(), content={"command": name, "data": data})
+    content: dict[str, object] = {"command": name, "data": data}
+    return Layer("message", f"{what} command", f"{name} {data}".strip(), content=content, secret=secret)
 
 
 def _data_block(block: bytes, end: frame.BlockEnd | None) -> Layer:

@@ -102,9 +102,7 @@ def _described(event: Event) -> dict[str, object]:
     if unit.text:
         content["text"] = unit.text
     elif not unit.masked:
-        # An association request may hold a password, masked or not.
-        hidden = any(layer.name.startswith(("association request", "password")) for layer in event.layers)
-        content["hex"] = None if hidden else unit.octets.hex()
+        content["hex"] = None if any(layer.secret for layer in event.layers) else unit.octets.hex()
     content["layers"] = [
         {"layer": layer.kind, "name": layer.name, "text": layer.text, **layer.content} for layer in event.layers
     ]

@@ -64,6 +64,34 @@ def test_a_password_is_not_shown(cli: Any) -> None:
     assert "hunter22" not in cli("trace", "0150310231323334353637380368", "--as", "iec62056-21").out
 
 
+ASSOCIATION, PORT = bytes((0, 0, 40, 0, 0, 255)), bytes((0, 0, 20, 0, 0, 255))
+SECRET = xdlms.AttributeDescriptor(15, ASSOCIATION, 7)
+CHANGE = xdlms.MethodDescriptor(15, ASSOCIATION, 2)
+NEW = axdr.encode(axdr.octets(b"hunter22"))
+
+
+@pytest.mark.parametrize(
+    "apdus",
+    [
+        [xdlms.SetRequest(xdlms.Invoke(), xdlms.AttributeDescriptor(19, PORT, 8), NEW)],
+        [xdlms.SetRequestList(xdlms.Invoke(), ((SECRET, None),), (NEW,))],
+        [
+            xdlms.SetRequestFirstBlock(xdlms.Invoke(), SECRET, None, False, 1, NEW),
+            xdlms.SetRequestBlock(xdlms.Invoke(), True, 2, NEW),
+        ],
+        [xdlms.ActionRequest(xdlms.Invoke(), CHANGE, NEW)],
+        [xdlms.ActionRequestList(xdlms.Invoke(), (CHANGE,), (NEW,))],
+        [xdlms.GetRequest(xdlms.Invoke(), SECRET), xdlms.GetResponse(xdlms.Invoke(), NEW)],
+    ],
+)
+def test_what_is_set_as_a_password_is_not_shown(cli: Any, apdus: list[xdlms.Service]) -> None:
+    octets = b"".join(Wpdu(16, 1, apdu.encode()).encode() for apdu in apdus)
+    for words in ((), ("--json",)):
+        ran = cli("trace", octets.hex(), *words)
+        assert ran.code == 0 and "hunter22" not in ran.out and b"hunter22".hex() not in ran.out.lower()
+        assert ran.out.count("-request") >= 1
+
+
 def test_wrapper_and_refusal(cli: Any) -> None:
     wpdu = Wpdu(1, 16, bytes.fromhex("c401c10104")).encode()
     ran = cli("trace", (Wpdu(16, 1, bytes.fromhex(GET)).encode() + wpdu).hex())
