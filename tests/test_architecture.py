@@ -173,7 +173,7 @@ def test_import_loads_no_heavy_library() -> None:
         "heavy = {'dlms_cosem', 'asyncio', 'serial', 'numpy', 'pyarrow', 'pandas', 'polars', 'rich', 'click'};"
         "print(sorted(loaded & heavy))"
     )
-    out = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert out.stdout.strip() == "[]"
 
 

@@ -460,7 +460,7 @@ def _is_readable(line: OpticalLine, start: int) -> bool:
 
 def sign_off(signed: SignedOn) -> Dialog[None]:
     """``SOH B0 ETX BCC``: end the session at the present speed."""
-    yield from signed.line.send(SIGN_OFF)
+    yield from signed.line.send_last(SIGN_OFF)
 
 
 def hand_over(signed: SignedOn) -> Dialog[None]:

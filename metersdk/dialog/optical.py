@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from metersdk.effects import Dialog, Now, Receive, Send, SetLine
+from metersdk.effects import Dialog, Now, Receive, Send, SetLine, Sleep
 from metersdk.errors import Finding, NoAnswer
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.iec62056_21 import INITIAL_BAUD, from_line, high_octets, line_format, to_line
@@ -124,6 +124,12 @@ class OpticalLine:
         moment: float = yield Now()
         yield Send(to_line(text) if self.parity == "software" else text)
         return moment
+
+    def send_last(self, text: bytes) -> Dialog[None]:
+        """Send the last words of a session, and let them leave: what comes next may be a change of speed, and not every
+        driver knows when its chip is empty."""
+        yield from self.send(text)
+        yield Sleep(self.timing.reaction_min)
 
     def character(self) -> float:
         """Seconds one character takes."""

@@ -167,7 +167,7 @@ class ProgrammingLine:
         except NoAnswer:
             # Something else sends; B0 costs nothing.
             pass
-        yield from self.line.send(self.encode(command))
+        yield from self.line.send_last(self.encode(command))
         self.line.buffer.clear()
 
     def _send(self, command: Command | None) -> Dialog[None]:

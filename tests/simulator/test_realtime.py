@@ -133,7 +133,7 @@ def test_rfc2217_with_parity_by_the_hardware() -> None:
         assert not client.findings
 
 
-@pytest.mark.parametrize("fault", ["echo=full", "echo=partial", "noise=2", "late=0.3", "latency=0.016", "bad-bcc=1"])
+@pytest.mark.parametrize("fault", ["echo=full", "echo=partial", "noise=0.3", "late=0.3", "latency=0.016", "bad-bcc=1"])
 def test_line_at_fault(fault: str) -> None:
     with simulated("pty?mode=C", [fault]) as meter, metersdk.connect(meter.target) as client:
         assert codes(client) == list(SHORT)
@@ -162,7 +162,7 @@ def test_slow_recoveries() -> None:
         simulated("pty?mode=C", ["sleep"]) as asleep,
         simulated("pty?mode=C", ["wrong-baud"]) as mistuned,
     ):
-        read_out = asyncio.run(all_of_them(deaf.target, f"{asleep.target}?wake_up=1", mistuned.target))
+        read_out = asyncio.run(all_of_them(deaf.target, asleep.target, mistuned.target))
         assert read_out == [list(SHORT)] * 3
         # It went on at 300 Bd by itself, and was followed.
         assert deaf.states == ["requested"]
