@@ -20,6 +20,8 @@ BROKEN_OFF: Final = 0.4
 _FLAGS: Final = bytes((FLAG,))
 # Largest APDU: max-pdu is 16 bits wide, and limits the APDU as it travels.
 MAX_APDU: Final = 0xFFFF
+# Pushes kept for a caller who does not fetch them; then the oldest goes, with a finding.
+MAX_PUSHES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from metersdk.dialog.association import Association, AssociationSettings, Link
 from metersdk.dialog.iec62056_21 import SignedOn, SignOn, fall_back, hand_over, recover, sign_on
 from metersdk.dialog.kmp import BAUD as KMP_BAUD
 from metersdk.dialog.kmp import open_kmp
-from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
+from metersdk.dialog.link import HdlcLink, HdlcSettings
 from metersdk.dialog.mending import Connection
 from metersdk.dialog.optical import OpticalTiming
 from metersdk.dialog.push_session import PushSession
@@ -20,6 +20,7 @@ from metersdk.dialog.pushers import PUSH_BAUDS, Ear, Pusher, PushLine
 from metersdk.dialog.readout import ReadoutSession, SignedOnSource
 from metersdk.dialog.session import DlmsSession, Session
 from metersdk.dialog.timing import Timing, limited
+from metersdk.dialog.wrapper_link import WrapperLink
 from metersdk.effects import Dialog, Emit, Now, SetLine, State
 from metersdk.errors import Cancel, DecodeError, LocalProtocolError, MeterError, NoAnswer, ServiceError
 from metersdk.frame.buffer import ReceiveBuffer

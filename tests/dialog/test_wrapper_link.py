@@ -11,9 +11,9 @@ from link_rig import (
     script,
     session,
 )
-from metersdk.dialog.link import WrapperLink
 from metersdk.dialog.push import PushReceiver
 from metersdk.dialog.server_link import WrapperServerLink
+from metersdk.dialog.wrapper_link import WrapperLink
 from metersdk.effects import Dialog, Receive, Send, Sleep
 from metersdk.errors import FrameError, LimitExceeded, LocalProtocolError, MeterError, NoAnswer
 from metersdk.frame.buffer import ReceiveBuffer

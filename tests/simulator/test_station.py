@@ -8,8 +8,9 @@ import pytest
 
 from metersdk.dialog.iec62056_21 import SignOn, hand_over, sign_on
 from metersdk.dialog.iec62056_21_readout import readout
-from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
+from metersdk.dialog.link import HdlcLink, HdlcSettings
 from metersdk.dialog.opening import Plan, open_session
+from metersdk.dialog.wrapper_link import WrapperLink
 from metersdk.effects import Dialog, Now, Sleep, State
 from metersdk.errors import FrameError, NoAnswer, PortClosed
 from metersdk.frame.buffer import ReceiveBuffer

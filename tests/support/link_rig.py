@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from metersdk.dialog.link import HdlcLink, HdlcSettings, WrapperLink
+from metersdk.dialog.link import HdlcLink, HdlcSettings
 from metersdk.dialog.server_link import HdlcServerLink, HdlcServerSettings
+from metersdk.dialog.wrapper_link import WrapperLink
 from metersdk.effects import Dialog, Now, Receive, Send
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.hdlc import Frame, FrameKind, control_octet, take_frame
