@@ -46,8 +46,9 @@ EAGER: Final = 4096
 MAX_PERIOD_MS: Final = 0xFFFF_FFFF * 60_000
 # Minutes: time zones lie between -12 and +14 hours, daylight saving may add one.
 MAX_DEVIATION: Final = 900
-# The longest type description that is waited for.
-MAX_DESCRIPTION: Final = 65536
+# The longest type description that is waited for: a row has at most some hundred columns, each described by an octet or
+# a few. It is gone through again with every piece that comes before it is whole.
+MAX_DESCRIPTION: Final = 4096
 
 _FLAG_FINDINGS: Final = (
     (UNDEFINED_CLOCK, "clock-undefined", "time stamps without a usable date: these rows have no time"),

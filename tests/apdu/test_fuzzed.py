@@ -23,3 +23,10 @@ def test_a_clock_that_is_null_in_the_first_piece_only() -> None:
     assert list(clock.valid) == [0, 1]
     assert clock.deviation[0] == UNDEFINED_DEVIATION and clock.status[0] == 0xFF
     assert list(table.columns[1].values) == [10, 9]
+
+
+def test_a_description_of_more_cells_than_any_row_has_is_not_waited_for() -> None:
+    # It was gone through anew with each octet, padded to 65536: seconds for eleven octets.
+    decoder = RowDecoder(2, [0], period_ms=900_000)
+    decoder.feed(bytes.fromhex("130282fffb0200"))
+    assert [finding.code for finding in decoder.findings] == ["malformed"]
