@@ -11,7 +11,7 @@ import click
 from metersdk.cli.options import OBIS, Connection, talks
 from metersdk.cli.output import grid
 from metersdk.cli.reading import text_of, time_of
-from metersdk.errors import LocalProtocolError, PartialResult
+from metersdk.errors import PartialResult
 from metersdk.model.event import Event
 from metersdk.model.obis import Obis
 from metersdk.model.span import moment, span
@@ -32,8 +32,8 @@ def events(
 ) -> int:
     """The event logs of a meter: when, which code, what it means. Where some came and not all, exit code 8."""
     out = connection.out
-    if as_csv and not out.is_text:
-        raise LocalProtocolError("--csv, --json and --jsonl exclude one another")
+    if as_csv:
+        out.refuse_json("--csv")
     # Checked before the port is opened.
     moment(start), moment(stop)
     if last is not None:

@@ -84,6 +84,8 @@ def _attribute_name(class_id: int, version: int, attribute: int) -> str:
 def get(connection: Connection, raw: bool, class_id: int, obis: Obis, attribute: int) -> None:
     """Read one attribute."""
     out = connection.out
+    if raw:
+        out.refuse_json("--raw")
     with connection.open() as meter:
         octets = _octets_of(meter, class_id, obis, attribute)
     if raw:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from metersdk.effects import Progress as Step
 from metersdk.effects import Push, State
-from metersdk.errors import Finding, MeterError
+from metersdk.errors import Finding, LocalProtocolError, MeterError
 
 Mode: TypeAlias = Literal["text", "json", "jsonl"]
 
@@ -59,6 +59,15 @@ class Output:
     def is_text(self) -> bool:
         """For people."""
         return self.mode == "text"
+
+    def refuse_json(self, option: str) -> None:
+        """``option`` writes something else on stdout.
+
+        Raises:
+            LocalProtocolError: JSON was asked for, too.
+        """
+        if not self.is_text:
+            raise LocalProtocolError(f"{option}, --json and --jsonl exclude one another")
 
     # data -------------------------------------------------------------------------------------------------------
 

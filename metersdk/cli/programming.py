@@ -48,6 +48,8 @@ def programming(
     """
     if raw and what != "read":
         raise LocalProtocolError("--raw is for read")
+    if raw:
+        connection.out.refuse_json("--raw")
     address, *values = words
     if what == "write" and not values:
         raise LocalProtocolError("write needs an address and a value")

@@ -62,6 +62,8 @@ def identify(connection: Connection, line_report: bool) -> None:
 def readout(connection: Connection, raw: bool, strict: bool) -> None:
     """The data message of IEC 62056-21, modes A to D."""
     out = connection.out
+    if raw:
+        out.refuse_json("--raw")
     if connection.protocol == "auto":
         connection = _spoken(connection)
     with connection.open() as meter:

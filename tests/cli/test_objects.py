@@ -32,6 +32,9 @@ def test_objects(cli: Any) -> None:
 def test_get(cli: Any) -> None:
     assert cli("get", SIM, 3, "1.8.0", 3).out == "structure (integer 0, enum 30)\n"
     assert cli("get", SIM, 3, "1.8.0", 3, "--raw").out == "02020f00161e\n"
+    for words in (("get", SIM, 3, "1.8.0", 3), ("readout", SIM), ("programming", SIM, "read", "C.1.0")):
+        ran = cli(*words, "--raw", "--json")
+        assert (ran.code, ran.out) == (2, "") and "--raw" in ran.error["message"]
     attribute = cli("get", SIM, 3, "1.8.0", 3, "--json").document["attribute"]
     assert attribute == {
         "class_id": 3,
