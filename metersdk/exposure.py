@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from metersdk.errors import (
     AssociationRefused,
+    DecodeError,
     Finding,
     LocalProtocolError,
     MeterError,
@@ -283,10 +284,10 @@ def _over_text(meter: Meter) -> Iterator[Exposed]:
 
 
 def _answered(ask: Callable[[], Any]) -> Any:
-    """What the meter gave; None where it refused, or does not have it."""
+    """What the meter gave; None where it refused, does not have it, or gave what cannot be read."""
     try:
         return ask()
     except PartialResult as part:
         return part.result
-    except (ServiceError, LocalProtocolError):
+    except (ServiceError, LocalProtocolError, DecodeError):
         return None

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from metersdk.errors import LocalProtocolError, PortError
+from metersdk.errors import DecodeError, LocalProtocolError, PortError
 from metersdk.exposure import Severity, examine
+from metersdk.meter import Meter
 from metersdk.port.trace import read_trace
 
 
@@ -53,6 +54,15 @@ def test_nothing_but_reading_is_asked_for(tmp_path: Path) -> None:
     sent = {record.data[8] for record in read_trace(trace) if record.direction == "tx" and len(record.data) > 8}
     # AARQ, RLRQ and GET; no SET (C1), no ACTION (C3).
     assert sent == {0x60, 0x62, 0xC0}
+
+
+def test_what_cannot_be_read_does_not_cost_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get_profile(self: Meter, *args: object, **chosen: object) -> None:
+        raise DecodeError("a row has one value too many", layer="data")
+
+    monkeypatch.setattr(Meter, "get_profile", get_profile)
+    codes = {item.code for item in examine("sim://residential").items}
+    assert codes == {"registers", "objects", "identity", "clock"}
 
 
 def test_a_meter_that_wants_a_password_is_closed(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from metersdk.port.target import Address
 VARIABLE = "METERSDK_STATE"
 # Entries of one section; the one not used for longest goes first.
 _KEPT = 200
-# A file larger than this is not ours.
+# A file larger than this is not ours: neither read nor replaced. Octets.
 _LIMIT = 1 << 20
 _BY_ID = "/dev/serial/by-id"
 
@@ -60,7 +60,8 @@ class MemoryFile:
     def _read(self) -> dict[str, dict[str, dict[str, object]]]:
         try:
             with open(self.path, "rb") as file:
-                content = json.loads(file.read(_LIMIT))
+                octets = file.read(_LIMIT + 1)
+            content = json.loads(octets) if len(octets) <= _LIMIT else None
         except (OSError, ValueError, RecursionError):
             return {}
         if not isinstance(content, dict):
@@ -74,6 +75,8 @@ class MemoryFile:
     def _write(self, content: Mapping[str, object]) -> None:
         fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
         try:
+            if self.path.exists() and self.path.stat().st_size > _LIMIT:
+                return
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fresh.write_text(json.dumps(content, indent=1), "utf-8")
             os.replace(fresh, self.path)

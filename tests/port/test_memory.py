@@ -52,6 +52,13 @@ def test_a_damaged_file_counts_as_empty_and_is_replaced(tmp_path: Path, content:
     json.loads(path.read_text("utf-8"))
 
 
+def test_a_file_too_large_to_be_ours_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "thesis.json"
+    path.write_bytes(b'{"probes": {}}' + b" " * (1 << 20))
+    MemoryFile(path).put("probes", "head", {"a": 1})
+    assert path.stat().st_size > 1 << 20 and MemoryFile(path).sections() == {}
+
+
 def test_a_place_that_cannot_be_written_is_left_alone(tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("mine")
