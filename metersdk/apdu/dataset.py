@@ -32,6 +32,8 @@ LINE_LIMIT = 78
 # One data set that is not closed: an address, 128 characters of value, and much room (P1 messages have 2048 hex
 # digits). What stays open longer is not a data block.
 OPEN_LIMIT = 8192
+# Values of one data set: rows of a profile that is read as text are such, a year of 15 minutes has 35040.
+VALUES_LIMIT = 1 << 18
 # A noisy line must not fill the memory with findings; the first of them tell what is wrong.
 FINDINGS_LIMIT = 1000
 # Data sets without liberties are read many at once, where there are octets enough for it to pay, and so many at most.
@@ -263,7 +265,8 @@ class DataSetParser:
 
         Raises:
             DecodeError: ``strict``, and the block breaks the grammar.
-            LimitExceeded: a data set stays open for more than ``OPEN_LIMIT`` characters.
+            LimitExceeded: a data set stays open for more than ``OPEN_LIMIT`` characters, or has more than
+                ``VALUES_LIMIT`` values.
         """
         done: list[DataSet] = []
         if self.ended:
@@ -402,6 +405,13 @@ class DataSetParser:
         return address
 
     def _add_values(self, inside: str, at: int) -> None:
+        if len(self._values) >= VALUES_LIMIT:
+            raise LimitExceeded(
+                f"data set {self._address} has more than {VALUES_LIMIT} values",
+                layer="data",
+                offset=at,
+                hint="read it as a profile, or a shorter span of it",
+            )
         if "&" not in inside and "#" not in inside:
             self._values.append(self._value(inside, "(", at))
             return
@@ -486,7 +496,7 @@ def parse(block: bytes, *, strict: bool = False) -> tuple[tuple[DataSet, ...], t
 
     Raises:
         DecodeError: ``strict``, and the block breaks the grammar.
-        LimitExceeded: a data set without end.
+        LimitExceeded: a data set without end, or with too many values.
     """
     parser = DataSetParser(strict=strict)
     data_sets = parser.feed(block) + parser.finish()

@@ -180,6 +180,17 @@ def test_a_set_without_end_is_bounded() -> None:
             parser.feed(b"1")
 
 
+def test_values_of_a_set_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metersdk.apdu.dataset.VALUES_LIMIT", 1000)
+    assert len(parse(b"P.01" + b"(1)" * 1000)[0][0].values) == 1000
+    for pieces in ([b"P.01" + b"(1)" * 1001], [b"P.01", *[b"(1)"] * 1001]):
+        parser = DataSetParser()
+        with pytest.raises(LimitExceeded, match="more than 1000 values"):
+            for piece in pieces:
+                parser.feed(piece)
+            parser.finish()
+
+
 def test_findings_are_bounded() -> None:
     assert len(parse(b"1.0(1,0)" * (2 * FINDINGS_LIMIT))[1]) == FINDINGS_LIMIT
 
