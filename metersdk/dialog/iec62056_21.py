@@ -101,7 +101,9 @@ class SignOn:
     def __post_init__(self) -> None:
         check_address(self.address)
         if self.mode not in ("auto", "A", "B", "C", "E"):
-            raise LocalProtocolError(f"{self.mode!r} is no mode to sign on in", hint="mode D is listened to: listen()")
+            raise LocalProtocolError(
+                f"{self.mode!r} is no mode to sign on in", hint="protocol='push' listens to mode D"
+            )
 
     def opened_for(self, quirks: Quirks) -> SignOn:
         """These settings for a family known beforehand: how it is woken and called, and all that ``adopting`` takes."""

@@ -343,7 +343,9 @@ class Programming:
             answer = yield from line.ask(password, deadline, Silence.GIVE_UP, once=once)
         except MeterReportedError as told:
             # It may also have been damaged on its way: whoever calls again may have it sent again.
-            raise refusal(told.code, "or it was damaged on its way, which the caller must decide") from None
+            raise refusal(
+                told.code, "or the line damaged it; some meters lock: check the password before trying it again"
+            ) from None
         except (NoAnswer, ChecksumError) as error:
             # It may have been a refusal: nobody is told to try again.
             error.retryable = False

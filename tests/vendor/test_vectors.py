@@ -66,10 +66,6 @@ def test_no_identification_is_claimed_twice() -> None:
 
 
 def test_importing_reads_no_vendor_data() -> None:
-    code = (
-        "import metersdk, metersdk.meter\n"
-        "from metersdk.vendor.book import _load\n"
-        "print(_load.cache_info().currsize)"
-    )
+    code = "import metersdk, metersdk.meter\nfrom metersdk.vendor.book import _load\nprint(_load.cache_info().currsize)"
     out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "0"
