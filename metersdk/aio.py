@@ -16,6 +16,7 @@ from metersdk.dialog.hearing import Hearing
 from metersdk.dialog.iec62056_21_readout import Readout, Withdrawn
 from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, SecurityName, open_session
 from metersdk.dialog.programming import ProgrammingSettings
+from metersdk.dialog.programming_commands import Values
 from metersdk.dialog.session import Session
 from metersdk.dialog.timing import Timing
 from metersdk.dialog.watching import LineWatch
@@ -110,7 +111,11 @@ class AsyncMeter:
         return await self._run(self._session.get(class_id, obis, attribute, raw=raw))
 
     async def set(self, class_id: int, obis: str | bytes | Obis, attribute: int, value: object | Data) -> None:
-        """Write one attribute. A plain value takes the type the attribute has now; ``Data`` is sent as it is."""
+        """Write one attribute. A plain value takes the type the attribute has now; ``Data`` is sent as it is.
+
+        A ``Secret``, and a plain value of an attribute that is a password, goes as an octet-string, and what it was
+        before is not asked for. A trace shows neither.
+        """
         await self._run(self._session.set(class_id, obis, attribute, value))
 
     async def action(
@@ -273,13 +278,14 @@ class AsyncProgramming:
         """
         return await self._meter._run(self._commands.read_blocks(address, data, command))
 
-    async def write(self, address: str, value: str | Sequence[str], *, command: str = "W1") -> None:
-        """Write a register: ``W1 address(value)``. Only with ``write=True``; sent again only if the meter says NAK."""
+    async def write(self, address: str, value: Values, *, command: str = "W1") -> None:
+        """Write a register: ``W1 address(value)``. Only with ``write=True``; sent again only if the meter says NAK.
+
+        A trace shows no value that is given as a ``Secret``: a new password.
+        """
         await self._meter._run(self._commands.write(address, value, command))
 
-    async def execute(
-        self, address: str, data: str | Sequence[str] = "", *, command: str = "E2"
-    ) -> tuple[DataSet, ...]:
+    async def execute(self, address: str, data: Values = "", *, command: str = "E2") -> tuple[DataSet, ...]:
         """Have the meter do something: ``E2 address(data)``. Only with ``write=True``; what it answers, if anything."""
         return await self._meter._run(self._commands.execute(address, data, command))
 
@@ -321,6 +327,7 @@ class Connecting:
         try:
             if self._trace is not None:
                 port = AsyncRecordingPort(port, self._trace, target=str(self._address), secrets=plan.secrets)
+                self._hearing.redact = port.recorder.redact
             session = await arun(self._watch.over(open_session(plan)), port, self._hearing)
             self._watch.tell(self._hearing)
         except BaseException:

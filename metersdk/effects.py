@@ -20,7 +20,7 @@ A port that fails raises a ``PortError`` at the ``yield``.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 
@@ -86,6 +86,13 @@ class Push:
     """An unasked APDU (DataNotification, EventNotification, InformationReport) that came in between; kept, not lost."""
 
     apdu: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hide:
+    """These octets are a secret that is about to be sent: whoever keeps a record masks them, from now on."""
+
+    octets: bytes = field(repr=False)
 
 
 Effect: TypeAlias = Send | Receive | SetLine | Sleep | Now | Emit

@@ -17,6 +17,7 @@ from metersdk.dialog.hearing import Hearing
 from metersdk.dialog.iec62056_21_readout import Readout, Withdrawn
 from metersdk.dialog.opening import AuthenticationName, Plan, ProtocolName, SecurityName, open_session
 from metersdk.dialog.programming import ProgrammingSettings
+from metersdk.dialog.programming_commands import Values
 from metersdk.dialog.session import Session
 from metersdk.dialog.timing import Timing
 from metersdk.dialog.watching import LineWatch
@@ -109,7 +110,11 @@ class Meter:
         return self._run(self._session.get(class_id, obis, attribute, raw=raw))
 
     def set(self, class_id: int, obis: str | bytes | Obis, attribute: int, value: object | Data) -> None:
-        """Write one attribute. A plain value takes the type the attribute has now; ``Data`` is sent as it is."""
+        """Write one attribute. A plain value takes the type the attribute has now; ``Data`` is sent as it is.
+
+        A ``Secret``, and a plain value of an attribute that is a password, goes as an octet-string, and what it was
+        before is not asked for. A trace shows neither.
+        """
         self._run(self._session.set(class_id, obis, attribute, value))
 
     def action(self, class_id: int, obis: str | bytes | Obis, method: int, parameter: Data | None = None) -> object:
@@ -270,11 +275,14 @@ class Programming:
         """
         return self._meter._run(self._commands.read_blocks(address, data, command))
 
-    def write(self, address: str, value: str | Sequence[str], *, command: str = "W1") -> None:
-        """Write a register: ``W1 address(value)``. Only with ``write=True``; sent again only if the meter says NAK."""
+    def write(self, address: str, value: Values, *, command: str = "W1") -> None:
+        """Write a register: ``W1 address(value)``. Only with ``write=True``; sent again only if the meter says NAK.
+
+        A trace shows no value that is given as a ``Secret``: a new password.
+        """
         self._meter._run(self._commands.write(address, value, command))
 
-    def execute(self, address: str, data: str | Sequence[str] = "", *, command: str = "E2") -> tuple[DataSet, ...]:
+    def execute(self, address: str, data: Values = "", *, command: str = "E2") -> tuple[DataSet, ...]:
         """Have the meter do something: ``E2 address(data)``. Only with ``write=True``; what it answers, if anything."""
         return self._meter._run(self._commands.execute(address, data, command))
 
@@ -346,6 +354,7 @@ def connect(
     try:
         if trace is not None:
             port = RecordingPort(port, trace, target=str(address), secrets=plan.secrets)
+            hearing.redact = port.recorder.redact
         session = run(watch.over(open_session(reached)), port, hearing)
         watch.tell(hearing)
         return Meter(port, session, hearing, watch)

@@ -15,14 +15,12 @@ from metersdk.errors import DecodeError, LocalProtocolError, MeterError, Securit
 from metersdk.frame.hdlc import LLC_COMMAND, LLC_RESPONSE, Frame, FrameKind, describe_reject
 from metersdk.frame.hdlc_parameters import Parameters
 from metersdk.frame.wrapper import HEADER_LENGTH, Wpdu
+from metersdk.model.cosem.secrets import is_secret_attribute, is_secret_method
 
 # An APDU in an APDU in an APDU is somebody's joke.
 _DEEPEST = 4
 # A segmented or block-wise answer is kept until it is whole; no meter sends more.
 _LONGEST = 1 << 24
-# The secret of an association and the passwords of the optical port; change_HLS_secret. By class.
-_SECRET_ATTRIBUTES = frozenset(((15, 7), (19, 7), (19, 8), (19, 9)))
-_SECRET_METHODS = frozenset(((15, 2),))
 _NOT_SHOWN = axdr.encode(axdr.visible("(not shown)"))
 
 
@@ -338,8 +336,8 @@ def _without_secrets(apdu: xdlms.Apdu, asked: fields.Member | None) -> xdlms.Apd
 
 def _is_secret(member: fields.Member | None) -> bool:
     if isinstance(member, xdlms.AttributeDescriptor):
-        return (member.class_id, member.attribute) in _SECRET_ATTRIBUTES
-    return member is not None and (member.class_id, member.method) in _SECRET_METHODS
+        return is_secret_attribute(member.class_id, member.attribute)
+    return member is not None and is_secret_method(member.class_id, member.method)
 
 
 def _plausible(parts: cipher.Protected, plain: bytes) -> bool:

@@ -7,7 +7,8 @@ import sys
 import click
 
 from metersdk.apdu import axdr
-from metersdk.apdu.axdr import Data
+from metersdk.apdu.axdr import Data, Tag
+from metersdk.apdu.keys import Secret
 from metersdk.cli import values
 from metersdk.cli.options import OBIS, Connection, talks
 from metersdk.cli.output import grid
@@ -15,6 +16,7 @@ from metersdk.errors import LocalProtocolError
 from metersdk.meter import Meter
 from metersdk.model.cosem.base import Access, CosemObject
 from metersdk.model.cosem.registry import class_name, model_for
+from metersdk.model.cosem.secrets import is_secret_attribute
 from metersdk.model.obis import Obis
 from metersdk.model.reading import plain
 
@@ -136,9 +138,12 @@ def set_(
     _ask(f"Write {'this' if hidden else value} to {obis} attribute {attribute}?", yes)
     with connection.open() as meter:
         if data is None:
-            now = axdr.decode_all(_octets_of(meter, class_id, obis, attribute))
+            # A careless meter would tell the password it has now.
+            secret = is_secret_attribute(class_id, attribute)
+            now = axdr.octets(b"") if secret else axdr.decode_all(_octets_of(meter, class_id, obis, attribute))
             data = _parsed(value, kind, now, hidden)
-        meter.set(class_id, obis, attribute, data)
+        told = Secret(data.value) if hidden and data.tag is Tag.OCTET_STRING else data  # type: ignore[arg-type]
+        meter.set(class_id, obis, attribute, told)
     out = connection.out
     if out.is_text:
         out.say(f"{obis} attribute {attribute} written: {'what stdin gave' if hidden else values.show(data)}")

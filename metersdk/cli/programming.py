@@ -10,6 +10,7 @@ from typing import Literal, cast, get_args
 import click
 
 from metersdk.apdu.dataset import DataSet
+from metersdk.apdu.keys import Secret
 from metersdk.cli.options import Connection, talks
 from metersdk.cli.output import describe, grid
 from metersdk.cli.secrets import password
@@ -58,7 +59,8 @@ def programming(
             raise LocalProtocolError(f"{what} changes the meter", hint="say so with --write")
         _ask(f"{what.capitalize()} {address}?", yes)
     hidden = "-" in values
-    values = [sys.stdin.readline().rstrip("\r\n") if value == "-" else value for value in values]
+    # What does not stand on the command line stays out of a trace, too.
+    given = [Secret(sys.stdin.readline().rstrip("\r\n")) if value == "-" else value for value in values]
     secret = password(connection.password_from) if connection.password_from is not None else None
     # The password is that of P1 or P2; to DLMS it means nothing.
     plain = replace(connection, protocol="iec62056-21", password_from=None)
@@ -70,10 +72,10 @@ def programming(
         if what == "read":
             return _read(connection, session, words, command or "R1", raw)
         if what == "write":
-            session.write(address, values, command=command or "W1")
+            session.write(address, given, command=command or "W1")
             told: Sequence[DataSet] = ()
         else:
-            told = session.execute(address, values or "", command=command or "E2")
+            told = session.execute(address, given or "", command=command or "E2")
     out = connection.out
     if out.is_text:
         out.say(f"{address}: {'written' if what == 'write' else 'done'}")

@@ -1,4 +1,7 @@
-"""What a door hears while a dialog goes on: findings and pushes are kept, everything is passed on to ``progress``."""
+"""What a door hears while a dialog goes on: findings and pushes are kept, everything is passed on to ``progress``.
+
+But for secrets that are about to be sent: those are for the record of the session alone, if there is one.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 
 from metersdk.apdu.dataset import DataSet
 from metersdk.dialog.iec62056_21_readout import Withdrawn
-from metersdk.effects import Push
+from metersdk.effects import Hide, Push
 from metersdk.errors import Finding
 from metersdk.model.profile import Profile
 from metersdk.model.telegram import Telegram
@@ -17,14 +20,23 @@ KEPT = 1000
 
 
 class Hearing:
-    """A listener for the drivers; ``findings`` and ``pushes`` hold the last ``KEPT`` of each."""
+    """A listener for the drivers; ``findings`` and ``pushes`` hold the last ``KEPT`` of each.
+
+    Attributes:
+        redact: told each secret before it is sent; None where nothing is recorded.
+    """
 
     def __init__(self, progress: Callable[[object], object] | None = None) -> None:
         self.findings: deque[Finding] = deque(maxlen=KEPT)
         self.pushes: deque[Push] = deque(maxlen=KEPT)
+        self.redact: Callable[[bytes], object] | None = None
         self._progress = progress
 
     def __call__(self, event: object) -> None:
+        if isinstance(event, Hide):
+            if self.redact is not None:
+                self.redact(event.octets)
+            return
         if isinstance(event, Finding):
             self.findings.append(event)
         elif isinstance(event, Push):

@@ -24,9 +24,19 @@ from metersdk.apdu.keys import Secret
 from metersdk.apdu.secure import Algorithm, algorithm_for
 from metersdk.dialog.iec62056_21 import PROGRAMMING, SignedOn, SignOn, recover, sign_off, sign_on
 from metersdk.dialog.optical import OpticalLine
-from metersdk.dialog.programming_commands import VALUE, Values, command_of, computed, groups, in_parts, inside, refusal
+from metersdk.dialog.programming_commands import (
+    VALUE,
+    Values,
+    command_of,
+    computed,
+    groups,
+    in_parts,
+    inside,
+    refusal,
+    secrets_in,
+)
 from metersdk.dialog.programming_line import REPEATS, ProgrammingLine, Silence
-from metersdk.effects import Dialog, Emit, Now, Progress, State
+from metersdk.effects import Dialog, Emit, Hide, Now, Progress, State
 from metersdk.errors import (
     AuthenticationFailed,
     Cancel,
@@ -245,6 +255,7 @@ class Programming:
         """
         self._may_write("write")
         parts = in_parts(command_of("W", command, address, value))
+        yield from _hide(value)
         yield from self._carried(lambda: self._order(parts))
 
     def execute(self, address: str, data: Values = "", command: str = "E2") -> Dialog[tuple[DataSet, ...]]:
@@ -255,6 +266,7 @@ class Programming:
         """
         self._may_write("execute")
         order = command_of("E", command, address, data)
+        yield from _hide(data)
         return _data_sets((yield from self._carried(lambda: self._order([order]))))
 
     def close(self) -> Dialog[None]:
@@ -507,6 +519,11 @@ class Programming:
         except MeterError:
             # What led here is what counts.
             return
+
+
+def _hide(values: Values) -> Dialog[None]:
+    for octets in secrets_in(values):
+        yield Emit(Hide(octets))
 
 
 def _data_sets(text: bytes) -> tuple[DataSet, ...]:

@@ -12,7 +12,8 @@ from metersdk.apdu.secure import Algorithm
 from metersdk.errors import AuthenticationFailed, LocalProtocolError, MeterError
 from metersdk.frame.iec62056_21 import Command
 
-Values: TypeAlias = str | Sequence[str]
+# A value that is a Secret stays out of records.
+Values: TypeAlias = str | Secret | Sequence[str | Secret]
 
 # Characters of W3 and W4 in one block.
 WRITE_BLOCK = 128
@@ -27,9 +28,21 @@ def command_of(letter: str, command: str, address: str, values: Values) -> Comma
     """Raises: LocalProtocolError: no such command, or characters that no data set can carry; they are not repeated."""
     if len(command) != 2 or command[0] != letter or command[1] not in "123456789":
         raise LocalProtocolError(f"{command!r} is no such command", hint=f"{letter}1 to {letter}9")
-    given = (values,) if isinstance(values, str) else tuple(values)
-    inside = ")(".join(checked(VALUE, value, "a value") for value in given)
+    inside = ")(".join(checked(VALUE, _text(value), "a value") for value in _each(values))
     return Command(letter, command[1], f"{checked(ADDRESS, address, 'an address')}({inside})".encode("ascii"))
+
+
+def secrets_in(values: Values) -> Iterator[bytes]:
+    """The octets of those values that are secrets."""
+    return (bytes(value) for value in _each(values) if isinstance(value, Secret))
+
+
+def _each(values: Values) -> tuple[str | Secret, ...]:
+    return (values,) if isinstance(values, str | Secret) else tuple(values)
+
+
+def _text(value: str | Secret) -> str:
+    return value if isinstance(value, str) else bytes(value).decode("latin-1")
 
 
 def checked(allowed: re.Pattern[str], text: str, what: str) -> str:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from metersdk.apdu import axdr
 from metersdk.apdu.axdr import Data, Tag
+from metersdk.apdu.keys import Secret
 from metersdk.apdu.results import DataAccessResult
 from metersdk.apdu.xdlms import AttributeDescriptor, Item
 from metersdk.dialog import dlms
@@ -18,13 +19,14 @@ from metersdk.dialog.mending import Connection
 from metersdk.dialog.profile import iter_profile, read_profile
 from metersdk.dialog.programming import Programming, ProgrammingSettings
 from metersdk.dialog.timing import Timing, limited
-from metersdk.effects import Dialog, Emit, Progress
+from metersdk.effects import Dialog, Emit, Hide, Progress
 from metersdk.errors import DataAccessError, DecodeError, Finding, LocalProtocolError, MeterError, PartialResult
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.base import CosemObject
 from metersdk.model.cosem.kinds import DATE, DATE_TIME, TIME
 from metersdk.model.cosem.measurement import DataObject, DemandRegister, Register
 from metersdk.model.cosem.registry import class_name, make_object, model_for
+from metersdk.model.cosem.secrets import is_secret_attribute, is_secret_method, octets_in
 from metersdk.model.cosem.view import ObjectView
 from metersdk.model.event import Event, events_of_profile, in_order, is_event_log
 from metersdk.model.identity import Identity
@@ -159,13 +161,21 @@ class DlmsSession:
 
     def set(self, class_id: int, obis: Code, attribute: int, value: object) -> Dialog[None]:
         code = Obis.parse(obis).octets
+        secret = is_secret_attribute(class_id, attribute) or isinstance(value, Secret)
+        if secret and isinstance(value, str | bytes | Secret):
+            # Asked for its type, a careless meter would tell the password it has now.
+            value = Data(Tag.OCTET_STRING, bytes(Secret(value)))
         if not isinstance(value, Data):
             now = yield from self._get(class_id, code, attribute)
             value = _like(axdr.decode_all(now), value)
+        if secret:
+            yield from _hide(value)
         yield from dlms.set_(self._association, class_id, code, attribute, axdr.encode(value))
 
     def action(self, class_id: int, obis: Code, method: int, parameter: Data | None = None) -> Dialog[object]:
         sent = None if parameter is None else axdr.encode(parameter)
+        if parameter is not None and is_secret_method(class_id, method):
+            yield from _hide(parameter)
         raw = yield from dlms.action(self._association, class_id, Obis.parse(obis).octets, method, sent)
         return None if raw is None else axdr.decode_all(raw).python()
 
@@ -317,6 +327,11 @@ class DlmsSession:
 
     def close(self) -> Dialog[None]:
         yield from self._association.release()
+
+
+def _hide(data: Data) -> Dialog[None]:
+    for octets in octets_in(data):
+        yield Emit(Hide(octets))
 
 
 def _no_readout() -> LocalProtocolError:

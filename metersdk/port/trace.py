@@ -3,8 +3,8 @@
 The file is JSON lines. The first is a header, ``{"metersdk_trace": 1, "target": .., "time": ..}``; each other one is
 ``{"t": seconds, "d": "tx"|"rx"|"line"|"note", ..}`` with ``hex``, ``baud`` or ``text``. Octets of secrets are written
 as ``**``, in both directions: a probe with an echo hands the password back. Every line is on its way to the disk before
-the session goes on, so a crash costs no more than the last one. What stands in P1 and P2 of IEC 62056-21 is masked with
-its BCC, known as a secret or not.
+the session goes on, so a crash costs no more than the last one. What stands in P1 and P2 of IEC 62056-21 is masked,
+known as a secret or not; and the BCC of every command in which something is masked.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ Secretive = bytes | SupportsBytes
 _MASK = -1
 # SOH P 1 or 2 STX data set ETX BCC: without the BCC, which would tell a digit that is asked for.
 _PASSWORD = re.compile(rb"\x01P[12]\x02\(?([^\x03()]+)\)?(?:\x03(.))?", re.DOTALL)
+# SOH command STX data set ETX (or EOT: more follows) BCC.
+_COMMAND = re.compile(rb"\x01[A-Z][0-9]\x02[^\x03\x04]*[\x03\x04](.)", re.DOTALL)
 _HEX = re.compile(r"(?:[0-9a-f]{2}|\*\*)*\Z", re.IGNORECASE)
 
 
@@ -158,6 +160,9 @@ class Recorder:
         hidden = _parts(data, self._secrets)
         for password in _PASSWORD.finditer(_seven_bits(data)):
             hidden.update(range(*password.span(1)), range(*password.span(2)))
+        for command in _COMMAND.finditer(_bare(data)) if hidden else ():
+            if not hidden.isdisjoint(range(*command.span())):
+                hidden.update(range(*command.span(1)))
         return hidden
 
     def _write(self, now: float, direction: Direction, **content: object) -> None:
@@ -176,7 +181,11 @@ class Recorder:
 
 def _seven_bits(data: bytes) -> bytes:
     """Without the parity bit that is made in software."""
-    return bytes(octet & 0x7F for octet in data) if b"P" in data or b"\xd0" in data else b""
+    return _bare(data) if b"P" in data or b"\xd0" in data else b""
+
+
+def _bare(data: bytes) -> bytes:
+    return bytes(octet & 0x7F for octet in data)
 
 
 def _parts(data: bytes, secrets: Iterable[bytes]) -> set[int]:

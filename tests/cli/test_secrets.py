@@ -60,6 +60,21 @@ def test_a_recorded_password_is_masked(cli: Any, tmp_path: Path, monkeypatch: py
     assert ran.code == 6 and b"correct horse".hex() not in session.read_text() and "**" in session.read_text()
 
 
+@pytest.mark.parametrize(
+    ("words", "target"),
+    [
+        (("set", SIM, "15", "0.0.40.0.0.255", "7", "-"), "68756e7465723232"),
+        (("set", SIM, "1", "0.0.96.1.0.255", "2", "-", "--type", "octets"), "68756e7465723232"),
+        (("programming", SIM, "write", "0.9.9", "-", "--write"), "hunter22"),
+    ],
+)
+def test_a_password_that_is_written_is_masked(cli: Any, tmp_path: Path, words: tuple[str, ...], target: str) -> None:
+    session = tmp_path / "s.jsonl"
+    ran = cli(*words, "-y", "--client", 2, "--password-from", "env:METER_PASSWORD", "--trace", session, stdin=target)
+    assert ran.code in (0, 7) and "hunter22" not in ran.out + ran.err
+    assert b"hunter22".hex() not in session.read_text() and session.read_text().count("*" * 16) >= 2
+
+
 def test_keys_and_the_counter_that_is_kept(cli: Any, key_file: str, tmp_path: Path) -> None:
     first = cli("read", SIM, "1.8.0", "--key-file", key_file, "-v")
     assert first.code == 0, first.err

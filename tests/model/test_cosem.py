@@ -185,6 +185,11 @@ def test_association_names_come_in_two_forms_and_the_secret_is_not_kept() -> Non
     item.update(7, octets(b"12345678"))
     assert "12345678" not in repr(item) + item.model_dump_json() + str(item.others)
     assert item.encode(7) == null()
+    port = make_object(19, 1, "0.0.20.0.0.255")
+    for number in (7, 8, 9):
+        port.update(number, octets(b"12345678"))
+        assert port.encode(number) == null()
+    assert "12345678" not in repr(port) + port.model_dump_json() + str(port.others)
 
 
 def test_unknown_attributes_and_classes_are_kept() -> None:

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import ClassVar
 
 from metersdk.model.cosem.base import Attribute, CosemObject, Method
-from metersdk.model.cosem.kinds import BOOLEAN, LONG_UNSIGNED, OBIS, TEXT, UNSIGNED, choice
+from metersdk.model.cosem.kinds import ANY, BOOLEAN, LONG_UNSIGNED, OBIS, TEXT, UNSIGNED, choice
 from metersdk.model.fields import ObisField
 
 
@@ -45,7 +45,7 @@ class ResponseTime(IntEnum):
 
 
 class IecLocalPortSetup(CosemObject):
-    """IEC local port setup (class 19): the optical port. The passwords (7 to 9) are kept in ``others`` if read."""
+    """IEC local port setup (class 19): the optical port."""
 
     CLASS_NAME: ClassVar[str] = "IEC local port setup"
     ATTRIBUTES: ClassVar[tuple[Attribute, ...]] = (
@@ -54,6 +54,9 @@ class IecLocalPortSetup(CosemObject):
         Attribute(4, "proposed_baud", choice(Baud)),
         Attribute(5, "response_time", choice(ResponseTime)),
         Attribute(6, "device_address", TEXT),
+        Attribute(7, "pass_p1", ANY),
+        Attribute(8, "pass_p2", ANY),
+        Attribute(9, "pass_w5", ANY),
     )
 
     class_id: int = 19
@@ -63,6 +66,31 @@ class IecLocalPortSetup(CosemObject):
     proposed_baud: Baud | int | None = None
     response_time: ResponseTime | int | None = None
     device_address: str | None = None
+
+    # The passwords are attributes. They are write-only in sound meters, and what others tell is not kept.
+    @property
+    def pass_p1(self) -> None:
+        return None
+
+    @pass_p1.setter
+    def pass_p1(self, value: object) -> None:
+        return None
+
+    @property
+    def pass_p2(self) -> None:
+        return None
+
+    @pass_p2.setter
+    def pass_p2(self, value: object) -> None:
+        return None
+
+    @property
+    def pass_w5(self) -> None:
+        return None
+
+    @pass_w5.setter
+    def pass_w5(self, value: object) -> None:
+        return None
 
 
 class IecHdlcSetup(CosemObject):
