@@ -15,7 +15,7 @@ from metersdk.cli.secrets import KeyFile, is_open_to_others, password
 from metersdk.cli.speech import speaks, with_options
 from metersdk.dialog.opening import INVOCATION_COUNTER, PUBLIC_CLIENT, AuthenticationName, ProtocolName, SecurityName
 from metersdk.dialog.timing import Timing
-from metersdk.errors import LocalProtocolError, ServiceError
+from metersdk.errors import DecodeError, LocalProtocolError, ServiceError
 from metersdk.meter import Meter, connect
 from metersdk.model.obis import Obis
 from metersdk.port.host.ports import await_return, is_there
@@ -120,7 +120,11 @@ class Connection:
         return file.with_counter(start)
 
     def _counter_of_meter(self) -> int:
-        """The first use of a key: a meter takes only counters above the last it saw, and tells the public client."""
+        """The first use of a key: a meter takes only counters above the last it saw, and tells the public client.
+
+        Raises:
+            LocalProtocolError: this one does not.
+        """
         try:
             with connect(
                 self.target,
@@ -132,12 +136,20 @@ class Connection:
                 progress=self.out.hear,
             ) as public:
                 last = public.get(1, INVOCATION_COUNTER, 2)
-        except ServiceError:
-            last = None
+        except (ServiceError, DecodeError) as error:
+            raise _untold(error.message) from error
         if not isinstance(last, int):
-            self.out.warn("the meter does not tell its invocation counter; beginning at 0")
-            return 0
+            raise _untold("it is no number")
         return last + 1
+
+
+def _untold(why: str) -> LocalProtocolError:
+    """To begin anywhere may use a counter again, which breaks the key."""
+    return LocalProtocolError(
+        f"the meter does not tell its invocation counter: {why}",
+        layer="association",
+        hint="write invocation_counter = ... into the key file, above the last one this client used",
+    )
 
 
 _PROTOCOLS = click.Choice(get_args(ProtocolName))

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from metersdk.model.obis import Obis
+
 SIM = "sim://residential"
 PASSWORD = "12345678"
 EK = "000102030405060708090A0B0C0D0E0F"
@@ -96,6 +98,21 @@ def test_a_counter_told_in_the_key_file(cli: Any, key_file: str, tmp_path: Path)
     ran = cli("identify", SIM, "--key-file", key_file, "-v")
     assert ran.code == 0 and ran.err.count("associated") == 1
     assert next(iter(json.loads((tmp_path / "own.json").read_text()).values())) > 5000
+
+
+@pytest.mark.parametrize(("code", "why"), [("0.0.43.1.9.255", "object-undefined"), ("0.0.42.0.0.255", "no number")])
+def test_a_counter_that_the_meter_does_not_tell(
+    cli: Any, key_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, why: str
+) -> None:
+    monkeypatch.setattr("metersdk.cli.options.INVOCATION_COUNTER", Obis(code))
+    ran = cli("identify", SIM, "--key-file", key_file)
+    assert ran.code == 2 and "does not tell its invocation counter" in ran.err and why in ran.err
+    assert "write invocation_counter = ... into the key file" in " ".join(ran.err.split())
+    # Nothing was begun at 0.
+    assert not (tmp_path / "state" / "metersdk" / "counters.json").exists()
+    with open(key_file, "a") as file:
+        file.write("invocation_counter = 5000\n")
+    assert cli("identify", SIM, "--key-file", key_file).code == 0
 
 
 def test_a_key_kept_in_the_environment(cli: Any, key_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
