@@ -48,6 +48,12 @@ Mode: TypeAlias = Literal["auto", "A", "B", "C", "E"]
 _JUDGED_OCTETS = 8
 # Y of the acknowledgement that asks for programming mode.
 PROGRAMMING = "1"
+# Requests in all where damaged identifications come back: somebody is there, and worth more than a dead line.
+_REQUESTS_DAMAGED = 6
+# Data messages that are let go by for the sake of a better identification, and seconds for each.
+_HEARD_OUT, _MESSAGE = 2, 180.0
+# Octets that are left of a damaged identification at least.
+_FEW_OCTETS = 6
 # Seconds of silence after which an ACK is all that came.
 _ALONE = 0.3
 # HDLC DISC from client 16 to server 1: ends a session that was left open, before a new one (IEC 62056-46).
@@ -66,7 +72,7 @@ class SignOn:
         start, end: around the address in the request; ``/#`` and others for some families.
         wake_up: NULs and a pause before the request, for meters on battery.
         wake_up_octets: so many NULs; None: as many as the standard's time holds.
-        retries: further requests after the first without an answer.
+        retries: further requests after the first without an answer; up to five where a damaged answer comes.
         initial_baud: 300 but for meters that never switch.
         max_baud: where the meter offers more, stay at 300 (another speed than the offered one is not allowed).
         reserved_bauds: take 7, 8, 9 as 38400, 57600, 115200.
@@ -145,6 +151,11 @@ class SignOn:
             mode = identification.mode
         return "C" if mode == "E" and not self.hdlc else mode
 
+    @property
+    def takes_hdlc(self) -> bool:
+        """Whether HDLC is taken where it is offered."""
+        return self.hdlc and self.mode in ("auto", "E")
+
     def baud_of(self, identification: Identification) -> int | None:
         """The speed offered; None if its character means nothing."""
         told = dict(self.bauds).get(identification.baud_character)
@@ -171,11 +182,12 @@ class SignedOn:
         return tuple(self.line.findings)
 
 
-def sign_on(settings: SignOn, buffer: ReceiveBuffer | None = None) -> Dialog[SignedOn]:
+def sign_on(settings: SignOn, buffer: ReceiveBuffer | None = None, *, first: int = 0) -> Dialog[SignedOn]:
     """Request, identification, acknowledgement, change of speed; ready for ``readout`` or ``hand_over``.
 
     When the data do not come at the speed agreed, it signs on again: the same speed with the switch at another moment,
     then 300 Bd. A meter that missed the acknowledgement goes on at 300 Bd by itself; that is seen and followed.
+    ``first=1`` begins with the later moment of the switch.
 
     Raises:
         NoAnswer: no identification after all retries, or no data after all speeds.
@@ -184,7 +196,7 @@ def sign_on(settings: SignOn, buffer: ReceiveBuffer | None = None) -> Dialog[Sig
     line = OpticalLine(buffer if buffer is not None else ReceiveBuffer(), settings.timing, settings.parity)
     started: float = yield Now()
     deadline = started + settings.total
-    for rung in range(3):
+    for rung in range(first, 3):
         identification = yield from _identify(line, settings, deadline)
         if identification is not None and settings.families is not None:
             settings = yield from _by_family(line, settings, settings.families(identification.raw.decode("latin-1")))
@@ -232,12 +244,16 @@ def _identify(line: OpticalLine, settings: SignOn, deadline: float) -> Dialog[Id
     """Ask until the meter identifies itself; None if it sends its data at once."""
     timing = settings.timing
     request = Request(settings.address, settings.start, settings.end).encode()
-    for attempt in range(settings.retries + 1):
+    requests = settings.retries + 1
+    attempt = heard_out = 0
+    while attempt < requests:
         yield from line.set_speed(settings.initial_baud)
         if settings.wake_up:
             yield from _wake_up(line, settings.wake_up_octets)
         yield from _quiet(line, timing.quiet_before, deadline)
-        yield Emit(State("sign-on", f"request {attempt + 1} of {settings.retries + 1}"))
+        yield Emit(State("sign-on", f"request {attempt + 1} of {requests}"))
+        attempt += 1
+        picky = heard_out < _HEARD_OUT and settings.takes_hdlc
         yield from line.send(request)
         sent: float = yield Now()
         first_by = min(deadline, sent + timing.reply_max + timing.latency)
@@ -247,25 +263,69 @@ def _identify(line: OpticalLine, settings: SignOn, deadline: float) -> Dialog[Id
             found = find_identification(seen)
             if found is not None:
                 identification, start, end = found
+                if picky and _lost_offer(line, identification, start):
+                    deadline = yield from _hear_out(line, deadline)
+                    heard_out += 1
+                    seen = b""
+                    requests = max(requests, _REQUESTS_DAMAGED)
+                    break
                 _note_preamble(line, request, seen[:start])
                 line.take(end)
                 line.findings += identification.findings
                 yield Emit(State("identified", identification.raw.decode("latin-1")))
                 return identification
+            _, echoed = echo_of(request, seen)
             if b"(" in seen[seen.find(STX) + 1 :] and STX in seen:
+                if picky and rb"\2" in seen[echoed : seen.find(STX)]:
+                    deadline = yield from _hear_out(line, deadline)
+                    heard_out += 1
+                    seen = b""
+                    requests = max(requests, _REQUESTS_DAMAGED)
+                    break
                 line.note("no-identification", "the meter sent data without identifying itself")
                 return None
             if len(line.buffer) > PREAMBLE_LIMIT:
                 line.take(len(line.buffer) - PREAMBLE_LIMIT)
-            _, echoed = echo_of(request, seen)
             if not (yield from line.wait_until(whole_by if b"/" in seen[echoed:] else first_by)):
                 break
         if seen:
             line.note("unreadable-answer", f"{len(seen)} octets that hold no identification")
+            if _is_damaged(line, echoed):
+                requests = max(requests, _REQUESTS_DAMAGED)
         now: float = yield Now()
         if now >= deadline:
             break
     raise _no_identification(line, request)
+
+
+def _is_damaged(line: OpticalLine, echoed: int) -> bool:
+    """Whether what lies in the buffer after an echo is an identification line with octets damaged or lost."""
+    octets = bytes(line.buffer.view())[echoed:].strip(b"\0")
+    text, odd = from_line(octets)
+    if len(text) < _FEW_OCTETS or (b"/" not in text and b"\n" not in text and b"\r" not in text):
+        return False
+    return line.parity == "hardware" or line_format(len(octets), len(odd), high_octets(octets)) == "7E1"
+
+
+def _lost_offer(line: OpticalLine, identification: Identification, start: int) -> bool:
+    """Whether damage may have taken ``\\2``, the offer of HDLC, from an identification that begins at ``start``."""
+    if identification.offers_hdlc or line.parity == "hardware":
+        return False
+    offer = slice(start + 5, start + 7)
+    octets = bytes(line.buffer.view())
+    whole = line_format(len(octets), len(from_line(octets)[1]), high_octets(octets)) == "7E1"
+    text, odd = from_line(octets[offer])
+    return whole and bool(odd) and (text[:1] == b"\\" or text[1:] == b"2")
+
+
+def _hear_out(line: OpticalLine, deadline: float) -> Dialog[float]:
+    """Let the data message go by that a meter sends after tt when its identification was not acknowledged; the deadline
+    afterwards."""
+    line.note("identification-damaged", "the identification was damaged; asking once more")
+    begun: float = yield Now()
+    yield from line.flush(line.timing.reply_max + line.timing.latency + _ALONE, begun + _MESSAGE)
+    now: float = yield Now()
+    return deadline + now - begun
 
 
 def _no_identification(line: OpticalLine, request: bytes) -> NoAnswer:
@@ -465,11 +525,12 @@ def sign_off(signed: SignedOn) -> Dialog[None]:
     yield from signed.line.send_last(SIGN_OFF)
 
 
-def hand_over(signed: SignedOn) -> Dialog[None]:
+def hand_over(signed: SignedOn) -> Dialog[bool]:
     """Mode E: leave the line at the speed agreed for HDLC, with what has come of it in the shared buffer.
 
     The meter may repeat ``ACK 2 Z 2``, and the probe may return ours: both are taken off the buffer. Returns as soon
-    as something else comes, or after the time in which the meter may speak.
+    as something else comes, or after the time in which the meter may speak. False if the meter goes on with its data
+    at 300 Bd: it missed the acknowledgement.
     """
     if signed.mode != "E" or signed.acknowledged is None:
         raise LocalProtocolError("not signed on for HDLC", hint="SignOn(mode='E')")
@@ -490,18 +551,22 @@ def hand_over(signed: SignedOn) -> Dialog[None]:
         if looks_slower(octets[echoed:], line.baud / INITIAL_BAUD):
             # Repeated at 300 Bd, before the meter itself switches: wait for its end.
             line.note("acknowledgement-repeated", f"ACK 2 Z 2 came back at {INITIAL_BAUD} Bd")
-            yield from line.flush(0.1, limit + 1.0)
+            try:
+                yield from line.flush(0.1, limit + 1.0)
+            except NoAnswer:
+                return False
             break
         if 0x7E in octets:
             # HDLC already: nothing of it is lost.
             line.take(octets.index(0x7E))
-            return
+            return True
         if not (yield from line.wait_until(limit)):
             _note_preamble(line, select, line.take())
             break
     # tr binds the reader, too; it has passed if nothing came.
     if seen:
         yield Sleep(reaction)
+    return True
 
 
 def fall_back(signed: SignedOn) -> Dialog[SignedOn]:
@@ -510,6 +575,17 @@ def fall_back(signed: SignedOn) -> Dialog[SignedOn]:
     yield from line.set_speed(INITIAL_BAUD)
     line.note("acknowledgement-lost", "no HDLC after mode E: the meter goes on at 300 Bd")
     return SignedOn("C", INITIAL_BAUD, signed.identification, None, True, signed.settings, line)
+
+
+def call_again(fallen: SignedOn, buffer: ReceiveBuffer) -> Dialog[SignedOn]:
+    """After ``fall_back``: hear out the data message at 300 Bd, and sign on once more with the switch later.
+
+    Raises:
+        NoAnswer: the message is longer than the sign-on may take, or the meter does not identify itself any more.
+    """
+    now: float = yield Now()
+    yield from fallen.line.flush(fallen.line.timing.octet_gap, now + _MESSAGE)
+    return (yield from sign_on(fallen.settings, buffer, first=1))
 
 
 def recover(

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 from metersdk.apdu.acse import Authentication
 from metersdk.apdu.cipher import Keys, Secret, Security
 from metersdk.dialog.association import Association, AssociationSettings, Link
-from metersdk.dialog.iec62056_21 import SignedOn, SignOn, fall_back, hand_over, recover, sign_on
+from metersdk.dialog.iec62056_21 import SignedOn, SignOn, call_again, fall_back, hand_over, recover, sign_on
 from metersdk.dialog.kmp import BAUD as KMP_BAUD
 from metersdk.dialog.kmp import open_kmp
 from metersdk.dialog.link import HdlcLink, HdlcSettings
@@ -48,6 +48,8 @@ _CHARACTER_BITS = 10
 _FAREWELL = 2.0
 # Seconds that a meter amid its data message, or noise, may keep the line busy before it is told to stop.
 _BUSY_LINE = 20.0
+# Three damaged answers to SNRM have fewer octets; data at 300 Bd are more of them, read at a higher speed.
+_DAMAGED_ANSWERS = 120
 # A round trip that is shorter makes no difference to a protocol whose shortest wait is 20 ms.
 _NEAR = 0.005
 # Seconds to listen on a line where octets came that were no answer: for the next of them, and in all.
@@ -344,15 +346,33 @@ def _signed_on(plan: Plan, buffer: ReceiveBuffer, signed: SignedOn) -> Dialog[Se
         plan = plan.adopting(replace(found, allow_plaintext=plan.quirks.allow_plaintext))
     if signed.mode != "E":
         return _readout_session(plan, signed, buffer)
-    yield from hand_over(signed)
-    for finding in signed.findings:
-        yield Emit(finding)
-    yield Emit(State("hand-over", f"HDLC at {signed.baud} Bd"))
-    try:
-        return (yield from _associate(plan, buffer, _identity(plan, signed)))
-    except NoLink:
+    fallen = signed
+    for again in (True, False):
+        spoken = yield from hand_over(signed)
+        for finding in signed.findings:
+            yield Emit(finding)
+        if spoken:
+            yield Emit(State("hand-over", f"HDLC at {signed.baud} Bd"))
+            # The second time without parameters: of nine octets more arrive than of thirty-four.
+            for hdlc in (plan.hdlc, replace(plan.hdlc, negotiate=False)):
+                ear = Ear()
+                try:
+                    tried = replace(plan, hdlc=hdlc)
+                    return (yield from ear.over(_associate(tried, buffer, _identity(plan, signed))))
+                except NoLink:
+                    if ear.heard > _DAMAGED_ANSWERS:
+                        break
         # The meter missed the acknowledgement: it does not wait for HDLC, it sends its readout at 300 Bd (6.4.2).
-        return _readout_session(plan, (yield from fall_back(signed)), buffer)
+        fallen = yield from fall_back(signed)
+        if not again:
+            break
+        try:
+            signed = yield from call_again(fallen, buffer)
+        except NoAnswer:
+            break
+        if signed.mode != "E":
+            return _readout_session(plan, signed, buffer)
+    return _readout_session(plan, fallen, buffer)
 
 
 def _readout_session(plan: Plan, signed: SignedOn, buffer: ReceiveBuffer) -> Session:
