@@ -1,7 +1,8 @@
 """What was learned of probes and meters, kept from one session to the next in one small JSON file.
 
-A file that is damaged, cannot be read or cannot be written never fails a reading: it counts as empty, or is left as it
-was. ``METERSDK_STATE`` names another file; set and empty, nothing is kept.
+The file carries a mark, ``"metersdk_memory": 1``. One without it is somebody else's, unless it is empty: it tells
+nothing, and is left as it is. What cannot be read or written never fails a reading. ``METERSDK_STATE`` names another
+file; set and empty, nothing is kept.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from metersdk.port.target import Address
 VARIABLE = "METERSDK_STATE"
 # Entries of one section; the one not used for longest goes first.
 _KEPT = 200
+_MARK = "metersdk_memory"
+_VERSION = 1
 # A file larger than this is not ours: neither read nor replaced. Octets.
 _LIMIT = 1 << 20
 _BY_ID = "/dev/serial/by-id"
@@ -36,7 +39,10 @@ class MemoryFile:
 
     def put(self, section: str, key: str, values: Values) -> None:
         """Keep ``values``, empty ones forget the entry. The file is replaced whole, or not at all."""
-        content = self._read()
+        found = self._load()
+        if found is None:
+            return
+        content = _sections(found)
         entries = _entry(content, section)
         entries.pop(key, None)
         if values:
@@ -52,39 +58,51 @@ class MemoryFile:
 
     def forget(self) -> None:
         """Forget everything."""
+        if self._load() is None:
+            return
         try:
             self.path.unlink(missing_ok=True)
         except OSError:
             pass
 
     def _read(self) -> dict[str, dict[str, dict[str, object]]]:
+        return _sections(self._load() or {})
+
+    def _load(self) -> dict[str, object] | None:
+        """What the file holds, nothing if there is none; None where it is not ours to replace."""
         try:
+            if not self.path.exists():
+                return {}
+            if not self.path.is_file():
+                return None
             with open(self.path, "rb") as file:
                 octets = file.read(_LIMIT + 1)
+            if not octets:
+                return {}
             content = json.loads(octets) if len(octets) <= _LIMIT else None
         except (OSError, ValueError, RecursionError):
-            return {}
-        if not isinstance(content, dict):
-            return {}
-        return {
-            str(section): {str(key): values for key, values in entries.items() if isinstance(values, dict)}
-            for section, entries in content.items()
-            if isinstance(entries, dict)
-        }
+            return None
+        return content if isinstance(content, dict) and content.get(_MARK) == _VERSION else None
 
     def _write(self, content: Mapping[str, object]) -> None:
         fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
         try:
-            if self.path.exists() and self.path.stat().st_size > _LIMIT:
-                return
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps(content, indent=1), "utf-8")
+            fresh.write_text(json.dumps({_MARK: _VERSION, **content}, indent=1), "utf-8")
             os.replace(fresh, self.path)
         except (OSError, ValueError):
             try:
                 fresh.unlink(missing_ok=True)
             except OSError:
                 pass
+
+
+def _sections(content: Mapping[str, object]) -> dict[str, dict[str, dict[str, object]]]:
+    return {
+        str(section): {str(key): values for key, values in entries.items() if isinstance(values, dict)}
+        for section, entries in content.items()
+        if isinstance(entries, dict)
+    }
 
 
 def _entry(content: dict[str, dict[str, dict[str, object]]], section: str) -> dict[str, dict[str, object]]:

@@ -40,21 +40,60 @@ def test_bounded_and_the_oldest_goes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"probes": 3}', b'{"probes": {"head": 3}}', b"[" * 100_000, b'"x"'],
+    [
+        b"",
+        b'{"metersdk_memory": 1}',
+        b'{"metersdk_memory": 1, "probes": 3}',
+        b'{"metersdk_memory": 1, "probes": {"head": 3}}',
+    ],
 )
-def test_a_damaged_file_counts_as_empty_and_is_replaced(tmp_path: Path, content: bytes) -> None:
+def test_an_empty_file_or_one_with_the_mark_is_replaced(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "line.json"
     path.write_bytes(content)
     memory = MemoryFile(path)
     assert memory.get("probes", "head") == {}
     memory.put("probes", "head", {"a": 1})
     assert memory.get("probes", "head") == {"a": 1}
-    json.loads(path.read_text("utf-8"))
+    assert json.loads(path.read_text("utf-8")) == {"metersdk_memory": 1, "probes": {"head": {"a": 1}}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'"x"',
+        b"My dear diary\n",
+        b'{"probes": {"head": {"a": 7}}}',
+        b'{"metersdk_memory": 2, "probes": {"head": {"a": 7}}}',
+    ],
+)
+def test_a_file_of_somebody_else_counts_as_empty_and_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "diary.txt"
+    path.write_bytes(content)
+    memory = MemoryFile(path)
+    memory.put("probes", "head", {"a": 1})
+    memory.forget()
+    assert memory.get("probes", "head") == {} and memory.sections() == {}
+    assert path.read_bytes() == content and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    null, folder = tmp_path / "null", tmp_path / "folder"
+    null.symlink_to(os.devnull)
+    folder.mkdir()
+    for path in (null, folder):
+        MemoryFile(path).put("probes", "head", {"a": 1})
+        MemoryFile(path).forget()
+    assert null.is_symlink() and folder.is_dir() and len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_file_too_large_to_be_ours_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "thesis.json"
-    path.write_bytes(b'{"probes": {}}' + b" " * (1 << 20))
+    path.write_bytes(b'{"metersdk_memory": 1, "probes": {}}' + b" " * (1 << 20))
     MemoryFile(path).put("probes", "head", {"a": 1})
     assert path.stat().st_size > 1 << 20 and MemoryFile(path).sections() == {}
 
