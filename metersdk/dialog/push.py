@@ -6,13 +6,15 @@ from typing import Final
 
 from metersdk.dialog.hdlc_states import Assembly
 from metersdk.dialog.hdlc_station import MAX_APDU, Findings, without_llc
-from metersdk.effects import Dialog, Now, Receive
+from metersdk.effects import Dialog, Emit, Now, Receive
 from metersdk.errors import Finding, LimitExceeded, NoAnswer
 from metersdk.frame.buffer import ReceiveBuffer
-from metersdk.frame.hdlc import LLC_COMMAND, LLC_RESPONSE, Frame, FrameKind, take_frame
+from metersdk.frame.hdlc import LLC_COMMAND, LLC_RESPONSE, Frame, FrameKind, resync, take_frame
 
 # Meters on one line that push in segments at the same time.
 _MAX_SENDERS: Final = 8
+# Seconds of silence amid a frame, after which no more of it comes; gateways and USB adapters pause less.
+_BROKEN_OFF: Final = 1.0
 
 
 class PushAssembler:
@@ -55,20 +57,42 @@ class PushReceiver:
         self._notes = Findings()
         self.findings: list[Finding] = self._notes
         self._buffer = buffer
+        self._told = 0
         self._assembler = PushAssembler(self._notes, max_apdu)
 
     def receive(self, deadline: float) -> Dialog[bytes]:
         """The next pushed APDU, whole, without LLC header, from any address to any address.
 
+        Findings are emitted as they are made, each code once.
+
         Raises:
             NoAnswer: none by the deadline.
         """
+        silent = False
         while True:
-            while (frame := take_frame(self._buffer)) is not None:
-                if frame.kind in (FrameKind.UI, FrameKind.I) and (apdu := self._assembler.add(frame)) is not None:
+            while (frame := self._take(final=silent)) is not None:
+                apdu = self._assembler.add(frame) if frame.kind in (FrameKind.UI, FrameKind.I) else None
+                yield from self._tell()
+                if apdu is not None:
                     return apdu
             now: float = yield Now()
             if now >= deadline:
                 raise NoAnswer("no push in time", layer="link", retryable=True)
-            data: bytes = yield Receive(deadline - now)
+            # One octet is the flag that closed the last frame, or an idle line.
+            begun = len(self._buffer) > 1
+            data: bytes = yield Receive(min(_BROKEN_OFF, deadline - now) if begun else deadline - now)
             self._buffer.feed(data)
+            silent = begun and not data
+
+    def _take(self, *, final: bool) -> Frame | None:
+        """The next frame; ``final``: what was begun will never be whole, and would hold up the pushes behind it."""
+        frame = take_frame(self._buffer)
+        while final and frame is None and len(self._buffer) > 1:
+            resync(self._buffer)
+            frame = take_frame(self._buffer)
+        return frame
+
+    def _tell(self) -> Dialog[None]:
+        for finding in self.findings[self._told :]:
+            self._told += 1
+            yield Emit(finding)
