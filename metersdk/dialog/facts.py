@@ -28,6 +28,10 @@ _FLAG = 0x7E
 _HIT_BY_SWITCH = 2
 _BURST_GAP = 0.06
 _LONE_OCTETS = 3
+# Octets at the speed agreed that are a message, readable or not; the longest pause amid one as a computer under load
+# sees it, in seconds.
+_MESSAGE_OCTETS = 4
+_PAUSE = 0.4
 
 
 class Kind(Enum):
@@ -199,9 +203,34 @@ class Facts:
         return found
 
     @cached_property
+    def overruns(self) -> list[tuple[float, float]]:
+        """From when to when a message went on that was begun at a speed agreed: a reader who gave it up, because he
+        does not run at its speed, hears the rest of it at others."""
+        found: list[tuple[float, float]] = []
+        last: float | None = None
+        for answer in self.answers:
+            pieces = answer.pieces
+            if answer.kind is Kind.SELECT and answer.first_switch is not None:
+                fast = [piece for piece in pieces if piece.baud > INITIAL_BAUD]
+                if sum(len(piece.octets) for piece in fast) >= _MESSAGE_OCTETS:
+                    last = fast[-1].at
+                    found.append((last, last))
+            elif answer.kind is Kind.WAKE_UP and last is not None and pieces and answer.turn.begun - last <= _PAUSE:
+                # Nobody listened during the call: what lies there came in the meantime.
+                last = pieces[0].at
+            for piece in pieces:
+                if last is None or piece.at <= last:
+                    continue
+                last = piece.at if piece.at - last <= _PAUSE else None
+            if last is not None:
+                found[-1] = (found[-1][0], last)
+        return found
+
+    @cached_property
     def quiet(self) -> list[tuple[Piece, ...]]:
         """What was heard at speeds at which only this line speaks: without what follows a change of speed."""
         heard: list[tuple[Piece, ...]] = []
+        overruns = self.overruns
         for answer in self.text_answers:
             if answer.kind is Kind.WAKE_UP:
                 continue
@@ -209,7 +238,8 @@ class Facts:
             sent = answer.kind is not Kind.NOTHING
             speeds = {each.baud for each in answer.pieces}
             for baud in speeds if not sent else speeds & {answer.turn.baud}:
-                heard.append(tuple(each for each in answer.pieces if each.baud == baud))
+                pieces = (each for each in answer.pieces if each.baud == baud)
+                heard.append(tuple(each for each in pieces if not any(a < each.at <= b for a, b in overruns)))
         return heard
 
     @cached_property

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from matrix_rig import ROWS, Row, clean
+from matrix_rig import ROWS, Case, Row, clean, mistuned, mode_c
 
 from metersdk import fast
 from metersdk.dialog.causes import HINTS, Cause
 from metersdk.dialog.diagnosis import diagnose
 from metersdk.dialog.evidence import Evidence
-from metersdk.errors import PortBusy, PortClosed
+from metersdk.dialog.opening import open_session
+from metersdk.dialog.timing import Timing
+from metersdk.dialog.watching import LineWatch
+from metersdk.errors import MeterError, PortBusy, PortClosed
+from metersdk.port.drive import run
+from metersdk.port.line import LineModel
+from metersdk.port.virtual import VirtualPort
 
 # Causes are told in Python: with its twin of the kernel a sample is enough.
 SHARE = 1 if fast.IMPL == "c" else 5
@@ -78,3 +87,31 @@ def test_octets_of_a_turn_stay_out_of_sight() -> None:
 def test_the_page_of_the_line_has_every_cause() -> None:
     page = (Path(__file__).parents[2] / "docs" / "howto" / "line.md").read_text("utf-8")
     assert [cause for cause in Cause if f"| {cause} |" not in page] == []
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.25])
+def test_the_tail_of_a_message_at_another_speed_is_no_light(factor: float) -> None:
+    """``auto`` gives a meter at a wrong speed up amid its message, and hears the rest at 300 Bd and at 9600; a computer
+    under load sees that with pauses."""
+    lines = b"".join(
+        b"1-0:%d.8.%d*%02d(%06d.%02d*kWh)\r\n" % (k % 10, k, k, k * 1234567 % 999999, k) for k in range(60)
+    )
+    verdicts: Counter[str] = Counter()
+    for seed in range(20 // SHARE):
+        chance = random.Random(seed)
+        case = Case(mistuned(mode_c(lines=lines), factor), LineModel(piece=1), protocol="auto", timing=Timing())
+        port = VirtualPort(case.server, replace(case.model, baud=300, seed=seed))
+        watch = LineWatch()
+        with contextlib.suppress(MeterError):
+            run(watch.over(open_session(case.plan)), port)
+        turns = []
+        for turn in watch.record.turns:
+            late, pieces = 0.0, []
+            for piece in turn.pieces:
+                late = chance.choice((0.0, late, late, 0.07, 0.2))
+                at = max(piece.at + late, pieces[-1].at if pieces else 0.0)
+                pieces.append(replace(piece, at=at))
+            turns.append(replace(turn, pieces=pieces))
+        found = diagnose(Evidence(tuple(turns)))
+        verdicts[found[0].code if found else "nothing"] += 1
+    assert verdicts["baud-slower"] >= 17 // SHARE, verdicts
