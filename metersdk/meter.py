@@ -367,7 +367,7 @@ def connect(
 def watched(address: Address, plan: Plan, memory: bool | str | PathLike[str] | None) -> tuple[Plan, LineWatch]:
     """The plan with what is remembered of this line, and who watches it."""
     store = memory_for(address, memory) if plan.medium == "line" else None
-    adaptation = None if store is None else Adaptation(store, probe_of(address))
+    adaptation = None if store is None else Adaptation(store, probe_of(address), str(store.path))
     if adaptation is not None:
         plan = adaptation.plan(plan)
     return plan, LineWatch(timed=plan.medium == "line", parity=plan.sign_on.parity, adaptation=adaptation)

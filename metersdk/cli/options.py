@@ -56,6 +56,7 @@ class Connection:
     total: float | None
     trace: str | None
     wait_for_port: float | None
+    memory: bool | None
     out: Output
 
     @property
@@ -87,6 +88,7 @@ class Connection:
                 vendor=self.vendor,
                 trace=self.trace,
                 progress=self.out.hear,
+                memory=self.memory,
             )
             with meter:
                 yield meter
@@ -134,6 +136,7 @@ class Connection:
                 vendor=self.vendor,
                 timing=self._timing(),
                 progress=self.out.hear,
+                memory=self.memory,
             ) as public:
                 last = public.get(1, INVOCATION_COUNTER, 2)
         except (ServiceError, DecodeError) as error:
@@ -167,6 +170,7 @@ _CONNECTION: tuple[Callable[[F], F], ...] = (
     click.option("--total", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for each step in all."),
     click.option("--trace", metavar="FILE", help="Record the session; passwords are masked."),
     click.option("--wait-for-port", type=click.FloatRange(0), metavar="S", help="Seconds until a probe is plugged in."),
+    click.option("--memory/--no-memory", default=None, help="Use and keep what this line has taught. [on probes]"),
 )
 _FIELDS = tuple(Connection.__dataclass_fields__)
 

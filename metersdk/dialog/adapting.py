@@ -6,6 +6,7 @@ sets himself is never touched, and only the speed a meter offers, or 300 Bd, is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -17,7 +18,14 @@ from metersdk.dialog.opening import Plan
 from metersdk.effects import State
 from metersdk.errors import Finding
 from metersdk.frame.buffer import FrameCounts
-from metersdk.frame.iec62056_21 import INITIAL_BAUD, Identification, find_identification, from_line
+from metersdk.frame.iec62056_21 import (
+    INITIAL_BAUD,
+    Identification,
+    find_identification,
+    from_line,
+    high_octets,
+    line_format,
+)
 from metersdk.model.quirks import Quirks
 
 PROBES, METERS = "probes", "meters"
@@ -36,6 +44,8 @@ _WINDOWS = (7, 7, 4, 2, 1)
 _DAMAGED = 0.05
 _FRAMES = 10
 _CLEAN_SESSIONS = 3
+# The serial number or device address of a data message: C.1.0, C.1, 0.0.0 or 0.0, in full or not.
+_SERIAL = re.compile(rb"(?:^|[\x02\n])(?:\d-\d+:)?(?:C\.1|0\.0)(?:\.0)?(?:[*&]255)?\(([^()*\r\n]{1,32})\)")
 # What a lower speed may mend.
 _OF_THE_SPEED = frozenset(
     {
@@ -63,21 +73,25 @@ class Adaptation:
     Args:
         store: where it is kept.
         probe: a name of the probe that stays.
+        place: the name of the store, for who wants to forget.
 
     Attributes:
-        told: what was changed for it, to be shown.
+        told: what was changed for it, to be shown; a lower speed than the meter offers is a finding.
         best_baud: the highest speed that held with this meter, None before it said who it is.
     """
 
-    def __init__(self, store: Store, probe: str) -> None:
+    def __init__(self, store: Store, probe: str, place: str = "") -> None:
         self._store = store
         self._probe = probe
-        self.told: list[State] = []
+        self._place = place
+        self._address = ""
+        self.told: list[State | Finding] = []
         self.best_baud: int | None = None
         self._length_is_set = False
 
     def plan(self, plan: Plan) -> Plan:
         """``plan`` with what is remembered; explicit settings win."""
+        self._address = plan.sign_on.address
         self._length_is_set = plan.hdlc.max_info_rx != _LENGTHS[0]
         probe = self._store.get(PROBES, self._probe)
         timing = plan.sign_on.timing
@@ -102,13 +116,13 @@ class Adaptation:
         return family
 
     def _changes(self, identification: str) -> dict[str, int]:
-        meter = self._store.get(METERS, identification)
+        meter = self._store.get(METERS, self._key(identification))
         self.best_baud = _best(meter)
         changes: dict[str, int] = {}
         rest = _whole(meter, "rest")
         if rest:
             changes["max_baud"] = INITIAL_BAUD
-            self._tell(f"staying at {INITIAL_BAUD} Bd for {rest} sessions: the speed offered did not hold")
+            self._say_so(rest)
         length = _whole(meter, "information")
         if length in _LENGTHS[1:] and not self._length_is_set:
             changes["hdlc_information"] = length
@@ -116,8 +130,21 @@ class Adaptation:
             self._tell(f"HDLC frames of {length} octets")
         return changes
 
+    def _key(self, identification: str) -> str:
+        """An identification names a model; the address that was asked for names the meter; else its probe does."""
+        return f"{identification} {self._address or self._probe}"
+
     def _tell(self, text: str) -> None:
-        self.told.append(State("remembered", text))
+        state = State("remembered", text)
+        if state not in self.told:
+            self.told.append(state)
+
+    def _say_so(self, rest: int) -> None:
+        text = f"at {INITIAL_BAUD} Bd for {rest} more sessions: earlier ones suffered at the speed this meter offers"
+        forget = f"to forget it remove {self._place}; " if self._place else ""
+        found = Finding("remembered-speed", text, "line", -1, f"{forget}memory=False (--no-memory) leaves it out once")
+        if found not in self.told:
+            self.told.append(found)
 
     def learn(self, evidence: Evidence, counts: FrameCounts, findings: tuple[Finding, ...]) -> None:
         """Take down what a session showed."""
@@ -151,9 +178,15 @@ class Adaptation:
     def _learn_meter(
         self, said: Identification, selects: list[Answer], causes: set[str], facts: Facts, counts: FrameCounts
     ) -> None:
-        key = said.raw.decode("latin-1")
+        key = self._key(said.raw.decode("latin-1"))
         meter = self._store.get(METERS, key)
         before = dict(meter)
+        serial = _serial(facts)
+        if serial is not None:
+            if meter.get("serial", serial) != serial:
+                # Another meter of the same model: what was learned of the first does not hold for it.
+                meter = {}
+            meter["serial"] = serial
         if selects:
             assert selects[0].first_switch is not None
             speed = selects[0].first_switch[1]
@@ -197,10 +230,29 @@ def _learn_length(meter: dict[str, object], counts: FrameCounts) -> None:
 
 
 def _identification(facts: Facts) -> Identification | None:
+    """What the meter said of itself: undamaged as far as parity tells, and twice or in a session that succeeded."""
+    said: list[Identification] = []
     for answer in facts.identified:
-        found = find_identification(from_line(answer.octets)[0])
-        if found is not None:
-            return found[0]
+        text, odd = from_line(answer.octets)
+        found = find_identification(text)
+        if found is None:
+            continue
+        identification, start, end = found
+        form = line_format(len(text), len(odd), high_octets(answer.octets))
+        has_parity = facts.evidence.parity == "software" and form == "7E1"
+        if has_parity and any(start <= at < end for at in odd):
+            continue
+        if facts.evidence.error is None or any(each.raw == identification.raw for each in said):
+            return identification
+        said.append(identification)
+    return None
+
+
+def _serial(facts: Facts) -> str | None:
+    """The serial number that a proven data message told."""
+    for block in facts.blocks:
+        if block.proved and (found := _SERIAL.search(block.text)):
+            return found[1].decode("latin-1").strip()
     return None
 
 

@@ -69,8 +69,8 @@ class LineWatch:
 
     def tell(self, listener: Callable[[object], object]) -> None:
         """Show what was changed because of what is remembered."""
-        for state in self._adaptation.told if self._adaptation is not None else ():
-            listener(state)
+        for event in self._adaptation.told if self._adaptation is not None else ():
+            listener(event)
 
     def remember(self) -> None:
         """The session is over: what it showed is kept for the next one, where anything is to be kept."""

@@ -15,14 +15,14 @@ from metersdk.dialog.opening import open_session
 from metersdk.dialog.timing import Timing
 from metersdk.dialog.watching import LineWatch
 from metersdk.effects import Dialog
-from metersdk.errors import MeterError
+from metersdk.errors import Finding, MeterError
 from metersdk.frame.buffer import FrameCounts
 from metersdk.port.drive import run
 from metersdk.port.line import LineModel
 from metersdk.port.virtual import VirtualPort
 from session_rig import Rig
 
-METER = "/MSK5SMALL"
+METER = "/MSK5SMALL probe"
 
 
 class Notes:
@@ -128,7 +128,42 @@ def test_a_speed_that_does_not_hold_is_left_and_tried_again() -> None:
     at_rest = [not each for each in speeds]
     assert at_rest == [False, False, True, True, True, True, False, False, False]
     assert all(bool(each) == rest for each, rest in zip(told, at_rest, strict=True))
-    assert adaptation.best_baud == 9600
+    findings = [event for event in adaptation.told if isinstance(event, Finding)]
+    assert adaptation.best_baud == 9600 and not findings
+
+
+def test_a_lower_speed_is_a_finding_that_says_how_to_forget() -> None:
+    store = Notes(meters={METER: {"rest": 3}})
+    adaptation = Adaptation(store, "probe", "state.json")
+    port = VirtualPort(mode_c(), LineModel(baud=300))
+    opened = run(open_session(adaptation.plan(Case(mode_c()).plan)), port)
+    (found,) = adaptation.told
+    assert isinstance(found, Finding) and found.code == "remembered-speed"
+    assert "state.json" in found.hint and "memory=False" in found.hint
+    run(opened.close(), port)
+
+
+def test_a_damaged_identification_is_no_key() -> None:
+    store = Notes()
+    home = 0
+    for seed in range(40):
+        # A session that is known to suffer must not bring the next one to rest.
+        store.sections[METERS].pop(METER, None)
+        _, _, read = session(Case(mode_c(), LineModel(flip=0.02)), store, seed)
+        home += read is not None
+    assert home >= 5
+    assert set(store.sections[METERS]) <= {METER}
+    session(Case(mode_c()), store)
+    assert set(store.sections[METERS]) == {METER}
+
+
+def test_another_address_or_serial_number_is_another_meter() -> None:
+    store = Notes(meters={METER: {"9600": [0, 1], "serial": "111"}})
+    told = b"0.0.0(222)\r\n1-0:1.8.0(000123*kWh)\r\n"
+    session(Case(mode_c(lines=told)), store)
+    assert store.sections[METERS] == {METER: {"9600": [1, 0], "serial": "222"}}
+    session(Case(mode_c(lines=told, address="77"), options={"mode": "C", "address": "77"}), store)
+    assert store.sections[METERS]["/MSK5SMALL 77"] == {"9600": [1, 0], "serial": "222"}
 
 
 def test_frames_get_shorter_where_they_are_damaged_and_longer_again() -> None:
@@ -145,7 +180,7 @@ def test_frames_get_shorter_where_they_are_damaged_and_longer_again() -> None:
 
 
 def test_remembered_frames_are_proposed() -> None:
-    store = Notes(meters={r"/MSK5\2SMALL": {"information": 64}})
+    store = Notes(meters={r"/MSK5\2SMALL probe": {"information": 64}})
     rig = Rig(speech="optical", model=LineModel(baud=300))
     adaptation = Adaptation(store, "probe")
     watch = LineWatch(adaptation=adaptation)
