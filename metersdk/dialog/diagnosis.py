@@ -17,7 +17,7 @@ from metersdk.dialog.evidence import Evidence
 from metersdk.dialog.facts import Answer, Facts, Kind, kind_of
 from metersdk.dialog.signatures import Sign, protocol_of, sign_of
 from metersdk.errors import Finding, PortBusy, PortClosed
-from metersdk.frame.iec62056_21 import find_identification, from_line
+from metersdk.frame.iec62056_21 import INITIAL_BAUD, find_identification, from_line
 from metersdk.frame.recognise import Speech, recognise
 
 Rule = Callable[[Facts], Iterator[Finding]]
@@ -52,7 +52,9 @@ def _pushers(facts: Facts) -> Iterator[Finding]:
     if facts.spoke_hdlc or facts.identified or any(block.proved for block in facts.blocks):
         return
     own = [turn.sent for turn in facts.evidence.turns if kind_of(turn.sent) is Kind.HDLC]
+    asked = False
     for answer in facts.answers:
+        asked |= answer.kind is Kind.REQUEST and bool(answer.pieces)
         for baud, heard in answer.by_speed:
             octets = heard
             for sent in own:
@@ -65,6 +67,9 @@ def _pushers(facts: Facts) -> Iterator[Finding]:
                 yield finding(Cause.C1218, f"a packet of ANSI C12.18 {at}")
             elif sign is Sign.HDLC and answer.kind is not Kind.HDLC:
                 yield finding(Cause.HDLC, f"HDLC frames {at}, without a sign-on")
+            elif asked and baud == INITIAL_BAUD and answer.kind is not Kind.NOTHING:
+                # A meter that was not acknowledged, its identification damaged, sends its data at 300 Bd (6.4.2).
+                continue
             elif _unasked(answer, baud) and _is_telegram(octets):
                 yield finding(Cause.MODE_D, f"a data message that nobody asked for {at}")
 

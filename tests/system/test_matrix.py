@@ -14,11 +14,12 @@ from matrix_rig import ROWS, Case, Row, clean, mistuned, mode_c
 from metersdk import fast
 from metersdk.dialog.causes import HINTS, Cause
 from metersdk.dialog.diagnosis import diagnose
-from metersdk.dialog.evidence import Evidence
+from metersdk.dialog.evidence import Evidence, Piece, Turn
 from metersdk.dialog.opening import open_session
 from metersdk.dialog.timing import Timing
 from metersdk.dialog.watching import LineWatch
 from metersdk.errors import MeterError, PortBusy, PortClosed
+from metersdk.frame.iec62056_21 import to_line
 from metersdk.port.drive import run
 from metersdk.port.line import LineModel
 from metersdk.port.virtual import VirtualPort
@@ -115,3 +116,13 @@ def test_the_tail_of_a_message_at_another_speed_is_no_light(factor: float) -> No
         found = diagnose(Evidence(tuple(turns)))
         verdicts[found[0].code if found else "nothing"] += 1
     assert verdicts["baud-slower"] >= 17 // SHARE, verdicts
+
+
+def test_the_data_of_a_meter_that_was_not_acknowledged_are_no_push() -> None:
+    """Its identification was damaged: it goes on at 300 Bd by itself, amid the wake-up call of the next request."""
+    damaged, data = to_line(b".MSK-METER\r\n"), to_line(b"/MSK5METER\r\n\r\n1.8.0(000123*kWh)\r\n1.8.1(000120*kWh)\r\n")
+    request = Turn(to_line(b"/?!\r\n"), 0.0, 0.2, 300, [Piece(1.0, damaged, 300)], over=2.4)
+    call = Turn(bytes(66), 2.4, 4.6, 300, [Piece(6.2, data, 300)], over=6.2)
+    assert "mode-d" not in [each.code for each in diagnose(Evidence((request, call)))]
+    unasked = Turn(b"", 0.0, 0.0, 300, [Piece(1.0, data, 300)], over=2.0)
+    assert "mode-d" in [each.code for each in diagnose(Evidence((unasked,)))]
