@@ -231,8 +231,9 @@ def _one_of(value: object, known: tuple[str, ...], what: str) -> Any:
 def _number(told: Mapping[str, object], key: str, default: Any) -> Any:
     value = told.get(key, default)
     if isinstance(value, str):
-        if not (value.isascii() and value.isdigit()):
-            raise LocalProtocolError(f"{key}={value!r}: a whole number is needed")
+        # No number here has ten digits, and int() refuses some thousands of them.
+        if not (value.isascii() and value.isdigit() and len(value) < 10):
+            raise LocalProtocolError(f"{key}={value!r:.40}: a whole number is needed")
         return int(value)
     return value
 

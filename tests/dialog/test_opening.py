@@ -12,7 +12,7 @@ from metersdk.dialog.readout import ReadoutSession
 from metersdk.dialog.session import DlmsSession, Session
 from metersdk.dialog.timing import Timing
 from metersdk.effects import Dialog, Receive, Send, State
-from metersdk.errors import LinkError, NoAnswer, PortClosed
+from metersdk.errors import LinkError, LocalProtocolError, NoAnswer, PortClosed
 from metersdk.frame.hdlc import Frame, FrameKind, control_octet
 from metersdk.frame.iec62056_21 import SIGN_OFF, to_line
 from metersdk.model.quirks import Quirks
@@ -220,3 +220,9 @@ def test_the_round_trip_counts_on_lines_and_where_nothing_was_said() -> None:
     assert far.reached_in(2.0) == far
     connection = plan("dlms", medium="stream")
     assert connection.reached_in(2.0) == connection
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "-1", "\u0663", "1.0", ""])
+def test_what_is_no_number_is_told(text: str) -> None:
+    with pytest.raises(LocalProtocolError, match="a whole number is needed"):
+        plan(wake_up=text)
