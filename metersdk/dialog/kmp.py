@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import NoReturn, TypeVar
 
 from metersdk.apdu import kmp
-from metersdk.apdu.axdr import Data
 from metersdk.apdu.kmp import KmpRegister
-from metersdk.dialog.iec62056_21_readout import Readout
-from metersdk.dialog.programming import Programming, ProgrammingSettings
 from metersdk.dialog.session import Code
 from metersdk.dialog.timing import Timing, limited
+from metersdk.dialog.unserved import Unserved
 from metersdk.effects import Dialog, Emit, Now, Progress, Receive, Send, SetLine, State
 from metersdk.errors import DecodeError, Finding, FrameError, LocalProtocolError, NoAnswer
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.kmp import ANSWER, FRAME_LIMIT, KmpFrame, find_kmp
 from metersdk.model.clock import DateTime
-from metersdk.model.cosem.view import ObjectView
-from metersdk.model.event import Event
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
-from metersdk.model.profile import Profile
 from metersdk.model.quantity import Unit, scaled, unit_from_symbol
-from metersdk.model.query import ProfileQuery
 from metersdk.model.reading import Reading
 
 T = TypeVar("T")
@@ -181,7 +174,7 @@ def open_kmp(baud: int, timing: Timing, family: str | None, buffer: ReceiveBuffe
     return KmpSession(line, identity, timing)
 
 
-class KmpSession:
+class KmpSession(Unserved):
     """A meter that speaks KMP."""
 
     def __init__(self, line: KmpLine, identity: Identity, timing: Timing) -> None:
@@ -234,54 +227,6 @@ class KmpSession:
         if day is None or of_day is None:
             raise DecodeError("the meter tells no date and time", layer="data")
         return DateTime.from_zst(f"{day!s:0>6}{of_day!s:0>6}")
-
-    def objects(self) -> Dialog[ObjectView]:
-        """Over DLMS only."""
-        return self._refuse("objects")
-
-    def set_clock(self, moment: datetime) -> Dialog[None]:
-        """Over DLMS only."""
-        return self._refuse("set_clock")
-
-    def get(self, class_id: int, obis: Code, attribute: int, *, raw: bool = False) -> Dialog[object]:
-        """Over DLMS only."""
-        return self._refuse("get")
-
-    def set(self, class_id: int, obis: Code, attribute: int, value: object) -> Dialog[None]:
-        """Over DLMS only."""
-        return self._refuse("set")
-
-    def action(self, class_id: int, obis: Code, method: int, parameter: Data | None = None) -> Dialog[object]:
-        """Over DLMS only."""
-        return self._refuse("action")
-
-    def readout(self, strict: bool = False) -> Dialog[Readout]:
-        """Over IEC 62056-21 only."""
-        return self._refuse("readout")
-
-    def iter_readout(self) -> Dialog[object]:
-        """Not over KMP."""
-        return self._refuse("iter_readout")
-
-    def events(self, query: ProfileQuery) -> Dialog[list[Event]]:
-        """Not over KMP."""
-        return self._refuse("events")
-
-    def telegrams(self, count: int | None) -> Dialog[object]:
-        """Of meters that push only."""
-        return self._refuse("telegrams")
-
-    def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
-        """Over IEC 62056-21 only."""
-        return self._refuse("programming")
-
-    def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
-        """The commands for its logs are not public."""
-        return self._refuse("get_profile")
-
-    def iter_profile(self, query: ProfileQuery) -> Dialog[object]:
-        """The commands for its logs are not public."""
-        return self._refuse("iter_profile")
 
     def _refuse(self, what: str) -> NoReturn:
         raise LocalProtocolError(f"{what}: over KMP there are registers only", hint="use registers() or read()")

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import NoReturn, TypeVar
 
-from metersdk.apdu.axdr import Data
 from metersdk.dialog.iec62056_21_readout import Readout, conforming
-from metersdk.dialog.programming import Programming, ProgrammingSettings
 from metersdk.dialog.pushers import Pusher
 from metersdk.dialog.session import Code
 from metersdk.dialog.timing import Timing, within
+from metersdk.dialog.unserved import Unserved
 from metersdk.effects import Dialog, Emit, Now
 from metersdk.errors import DecodeError, LocalProtocolError
 from metersdk.model.clock import DateTime
-from metersdk.model.cosem.view import ObjectView
-from metersdk.model.event import Event
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
-from metersdk.model.profile import Profile
-from metersdk.model.query import ProfileQuery
 from metersdk.model.reading import Reading
 from metersdk.model.telegram import Telegram
 
 T = TypeVar("T")
 
 
-class PushSession:
+class PushSession(Unserved):
     """A meter that pushes; nothing is ever sent to it.
 
     Args:
@@ -98,10 +92,6 @@ class PushSession:
         yield from self.telegram()
         return conforming(self._pusher.readout) if strict else self._pusher.readout
 
-    def iter_readout(self) -> Dialog[object]:
-        """Telegrams come whole."""
-        return self._refuse("iter_readout")
-
     def clock(self) -> Dialog[DateTime]:
         """When the last telegram was sent, by the meter's clock.
 
@@ -112,42 +102,6 @@ class PushSession:
         if self._last.time is None:
             raise DecodeError("the telegrams of this meter tell no time", layer="data")
         return self._last.time
-
-    def objects(self) -> Dialog[ObjectView]:
-        """Not without asking."""
-        return self._refuse("objects")
-
-    def set_clock(self, moment: datetime) -> Dialog[None]:
-        """Not without asking."""
-        return self._refuse("set_clock")
-
-    def get(self, class_id: int, obis: Code, attribute: int, *, raw: bool = False) -> Dialog[object]:
-        """Not without asking."""
-        return self._refuse("get")
-
-    def set(self, class_id: int, obis: Code, attribute: int, value: object) -> Dialog[None]:
-        """Not without asking."""
-        return self._refuse("set")
-
-    def action(self, class_id: int, obis: Code, method: int, parameter: Data | None = None) -> Dialog[object]:
-        """Not without asking."""
-        return self._refuse("action")
-
-    def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
-        """Not without asking."""
-        return self._refuse("get_profile")
-
-    def iter_profile(self, query: ProfileQuery) -> Dialog[object]:
-        """Not without asking."""
-        return self._refuse("iter_profile")
-
-    def events(self, query: ProfileQuery) -> Dialog[list[Event]]:
-        """Not without asking."""
-        return self._refuse("events")
-
-    def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
-        """Not without asking."""
-        return self._refuse("programming")
 
     def _refuse(self, what: str) -> NoReturn:
         raise LocalProtocolError(

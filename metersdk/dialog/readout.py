@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import NoReturn, Protocol, TypeVar
 
-from metersdk.apdu.axdr import Data
 from metersdk.apdu.dataset import DataSet
 from metersdk.apdu.keys import Secret
 from metersdk.dialog import ascii_session, iec62056_21, iec62056_21_readout
@@ -16,6 +14,7 @@ from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.programming import Programming, ProgrammingSettings, open_programming
 from metersdk.dialog.session import Code
 from metersdk.dialog.timing import Timing, limited
+from metersdk.dialog.unserved import Unserved
 from metersdk.effects import Dialog, Emit
 from metersdk.errors import (
     DecodeError,
@@ -29,7 +28,6 @@ from metersdk.errors import (
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.iec62056_21 import Identification
 from metersdk.model.clock import DateTime
-from metersdk.model.cosem.view import ObjectView
 from metersdk.model.event import Event
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
@@ -114,7 +112,7 @@ class SignedOnSource:
             yield from iec62056_21.sign_off(self._fresh)
 
 
-class ReadoutSession:
+class ReadoutSession(Unserved):
     """A meter and its data message, which is read when it is first needed."""
 
     def __init__(
@@ -211,26 +209,6 @@ class ReadoutSession:
         if both is not None:
             return DateTime.from_zst(both.value.text.rstrip("SW"))
         raise DecodeError("the readout of this meter holds no clock", layer="data")
-
-    def objects(self) -> Dialog[ObjectView]:
-        """Over DLMS only."""
-        return self._refuse("objects")
-
-    def set_clock(self, moment: datetime) -> Dialog[None]:
-        """Over DLMS only."""
-        return self._refuse("set_clock")
-
-    def get(self, class_id: int, obis: Code, attribute: int, *, raw: bool = False) -> Dialog[object]:
-        """Over DLMS only."""
-        return self._refuse("get")
-
-    def set(self, class_id: int, obis: Code, attribute: int, value: object) -> Dialog[None]:
-        """Over DLMS only."""
-        return self._refuse("set")
-
-    def action(self, class_id: int, obis: Code, method: int, parameter: Data | None = None) -> Dialog[object]:
-        """Over DLMS only."""
-        return self._refuse("action")
 
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
         """From programming mode: P.01, unless the query names another."""
