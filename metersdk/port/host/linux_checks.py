@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 
 from metersdk.port.host import linux, udev
 from metersdk.port.host.check import Action, Check, Mend, Verdict, failure, ok, skipped, warning
-from metersdk.port.host.chips import CHIPS, DRIVERS, chip_of
+from metersdk.port.host.chips import CHIPS, DRIVERS
 from metersdk.port.host.port_info import BY_ID, Holder, PortInfo
 from metersdk.port.host.system import Node, System, User
+from metersdk.port.host.usb_checks import NOT_USB, check_usb_id
 
 # Unix 98 pseudo terminals.
 _PTY_MAJORS = range(136, 144)
@@ -24,7 +25,6 @@ _SCREEN = re.compile(r"tty\d*|console|ptmx")
 _CLAIMED = "while 'brltty' sets config"
 # Processes that are named at most.
 _NAMED = 3
-_NOT_USB = "not a USB device"
 
 
 def is_pty(node: Node | None) -> bool:
@@ -137,18 +137,10 @@ def check_driver(port: PortInfo, node: Node) -> Check:
     return ok("driver", f"{port.driver}; {known}" if known else port.driver)
 
 
-def check_usb_id(port: PortInfo) -> Check:
-    """VID:PID, and the chip."""
-    if not port.usb_id:
-        return skipped("usb-id", _NOT_USB)
-    chip = chip_of(port.vid, port.pid) or "a chip that is not known here"
-    return ok("usb-id", f"{port.usb_id}, {chip}" + (f" ({port.product})" if port.product else ""))
-
-
 def check_serial_number(port: PortInfo, others: Iterable[PortInfo]) -> Check:
     """Two probes can be told apart."""
     if not port.usb_id:
-        return skipped("serial-number", _NOT_USB)
+        return skipped("serial-number", NOT_USB)
     twins = [each.device for each in others if each.usb_id == port.usb_id and each.device != port.device]
     same = [each.device for each in others if each.device in twins and each.serial_number == port.serial_number]
     # A chip with several ports has one number for all, and its names carry the port.
@@ -273,7 +265,7 @@ def check_uucp_lock(system: System, port: PortInfo) -> Check:
 def check_modem_manager(system: System, port: PortInfo, node: Node) -> Check:
     """ModemManager does not try whether the probe is a modem."""
     if not port.usb_id:
-        return skipped("modem-manager", _NOT_USB)
+        return skipped("modem-manager", NOT_USB)
     pid = linux.running(system, "ModemManager")
     if pid is None:
         return ok("modem-manager", "does not run")
@@ -300,7 +292,7 @@ _STOP_BRLTTY = Mend(
 def check_brltty(system: System, port: PortInfo) -> Check:
     """brltty does not take the chip for a Braille display."""
     if port.vid is None or port.pid is None:
-        return skipped("brltty", _NOT_USB)
+        return skipped("brltty", NOT_USB)
     pid = linux.running(system, "brltty")
     rules = [path for path in _brltty_rules(system) if _names(system.read(path) or "", port.vid, port.pid)]
     if rules and pid is not None:
@@ -370,7 +362,7 @@ def check_latency(system: System, port: PortInfo) -> Check:
 def check_autosuspend(system: System, port: PortInfo) -> Check:
     """USB does not put the probe to sleep."""
     if not port.usb:
-        return skipped("autosuspend", _NOT_USB)
+        return skipped("autosuspend", NOT_USB)
     path = f"{port.usb}/power/control"
     control = (system.read(path) or "").strip()
     delay = (system.read(f"{port.usb}/power/autosuspend_delay_ms") or "").strip()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from metersdk.port.host.check import Check, Mend, failure, ok, skipped, warning
-from metersdk.port.host.chips import chip_of
 from metersdk.port.host.port_info import Holder, PortInfo
 from metersdk.port.host.system import ComPort, System
+from metersdk.port.host.usb_checks import identified
 
 # What the names of ports tell of the driver that made them.
 _DRIVERS = (
@@ -86,13 +86,7 @@ def passive(system: System, given: str, port: PortInfo, others: Iterable[PortInf
     else:
         yield ok("node", f"{given} exists")
     yield ok("driver", port.driver) if port.driver else skipped("driver", "the name of the port does not tell it")
-    if port.usb_id:
-        chip = chip_of(port.vid, port.pid) or "a chip that is not known here"
-        yield ok("usb-id", f"{port.usb_id}, {chip}" + (f" ({port.product})" if port.product else ""))
-        yield ok("serial-number", port.serial_number or "none: the name of the port is that of the socket")
-    else:
-        yield skipped("usb-id", "not a USB device")
-        yield skipped("serial-number", "not a USB device")
+    yield from identified(port, "none: the name of the port is that of the socket")
     if system.may_open(given):
         yield ok("permission", "this user may open it")
     else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from metersdk.port.host.check import Check, Mend, failure, ok, skipped, warning
-from metersdk.port.host.chips import chip_of
 from metersdk.port.host.port_info import PortInfo
 from metersdk.port.host.system import System
+from metersdk.port.host.usb_checks import identified
 
 _ENUM = r"SYSTEM\CurrentControlSet\Enum"
 # FTDI has a bus of its own; the others are plain USB devices.
@@ -69,13 +69,7 @@ def passive(system: System, given: str, port: PortInfo, others: Iterable[PortInf
         return
     yield ok("node", f"{given} exists")
     yield ok("driver", port.driver) if port.driver else skipped("driver", "the registry does not tell it")
-    if port.usb_id:
-        chip = chip_of(port.vid, port.pid) or "a chip that is not known here"
-        yield ok("usb-id", f"{port.usb_id}, {chip}" + (f" ({port.product})" if port.product else ""))
-        yield ok("serial-number", port.serial_number or "none: its COM number belongs to the socket")
-    else:
-        yield skipped("usb-id", "not a USB device")
-        yield skipped("serial-number", "not a USB device")
+    yield from identified(port, "none: its COM number belongs to the socket")
     yield skipped("permission", "on Windows every user may open a serial port")
     yield skipped("in-use", "Windows does not tell who has a port open; whether it is shows when it is opened")
     yield skipped("lock-file", "a port is always opened exclusively on Windows")
