@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from metersdk.model.quantity import Unit
     from metersdk.model.quirks import Quirks
     from metersdk.model.reading import Reading
+    from metersdk.model.snapshot import Snapshot
     from metersdk.model.telegram import Telegram
     from metersdk.port.counters import CounterFile
 
@@ -54,6 +55,7 @@ _HOMES = {
     "metersdk.model.quantity": ("Unit",),
     "metersdk.model.quirks": ("Quirks",),
     "metersdk.model.reading": ("Reading",),
+    "metersdk.model.snapshot": ("Snapshot",),
     "metersdk.model.telegram": ("Telegram",),
     "metersdk.port.counters": ("CounterFile",),
 }
@@ -82,6 +84,7 @@ __all__ = [
     "Quirks",
     "Reading",
     "Secret",
+    "Snapshot",
     "State",
     "Tag",
     "Telegram",

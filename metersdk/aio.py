@@ -33,6 +33,7 @@ from metersdk.model.profile import Profile
 from metersdk.model.query import ProfileQuery
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
+from metersdk.model.snapshot import Snapshot
 from metersdk.model.span import Moment
 from metersdk.model.telegram import Telegram
 from metersdk.port.address import aopen_port
@@ -212,6 +213,36 @@ class AsyncMeter:
         ``get_profile``.
         """
         return await self._run(self._session.events(ProfileQuery(log, start, stop, last)))
+
+    async def snapshot(self) -> Snapshot:
+        """All that one visit tells: identity, clock, registers, findings, and over ANSI C12 the tables it may read.
+
+        The tables come raw and decoded, but for load profile data (64 to 67). Passwords and keys (tables 42, 44 and 45)
+        are never asked for.
+        """
+        return await self._run(self._session.snapshot())
+
+    async def table(self, number: int, *, raw: bool = False) -> object:
+        """One table of ANSI C12.19 as a typed object, or, with ``raw=True`` and where it is not known, its octets.
+
+        Tables of the manufacturer are numbered from 2048, pending ones from 4096. What a table needs to be decoded,
+        and was not read yet, is read first. Passwords and keys within it are not shown.
+        """
+        return await self._run(self._session.table(number, raw=raw))
+
+    async def write_table(self, number: int, octets: bytes, *, offset: int | None = None, write: bool = False) -> None:
+        """Write a table of ANSI C12.19, whole or from ``offset`` on. Only with ``write=True``; never sent twice."""
+        await self._run(self._session.write_table(number, octets, offset=offset, write=write))
+
+    async def procedure(
+        self, number: int, parameters: bytes = b"", *, manufacturer: bool = False, write: bool = False
+    ) -> bytes:
+        """Have an ANSI C12.19 meter carry out a procedure (tables 7 and 8); the data of its answer.
+
+        What changes nothing is carried out at once, everything else only with ``write=True``: what sets a clock, resets
+        demands, clears data, changes modes, or is the manufacturer's own. It is never asked for twice.
+        """
+        return await self._run(self._session.procedure(number, parameters, manufacturer=manufacturer, write=write))
 
     async def close(self) -> None:
         """Release the association, disconnect the link, let go of the port; a second call does nothing.

@@ -18,6 +18,7 @@ from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.mending import Connection
 from metersdk.dialog.profile import iter_profile, read_profile
 from metersdk.dialog.programming import Programming, ProgrammingSettings
+from metersdk.dialog.snapshot import Tableless, take_snapshot
 from metersdk.dialog.timing import Timing, limited
 from metersdk.effects import Dialog, Emit, Hide, Progress
 from metersdk.errors import DataAccessError, DecodeError, Finding, LocalProtocolError, MeterError, PartialResult
@@ -35,6 +36,7 @@ from metersdk.model.profile import Profile
 from metersdk.model.query import ProfileQuery
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
+from metersdk.model.snapshot import Snapshot
 
 T = TypeVar("T")
 Code = str | bytes | Obis
@@ -77,10 +79,18 @@ class Session(Protocol):
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]: ...
     def iter_profile(self, query: ProfileQuery) -> Dialog[object]: ...
     def events(self, query: ProfileQuery) -> Dialog[list[Event]]: ...
+    def snapshot(self) -> Dialog[Snapshot]: ...
+    def table(self, number: int, *, raw: bool = False) -> Dialog[object]: ...
+    def write_table(
+        self, number: int, octets: bytes, *, offset: int | None = None, write: bool = False
+    ) -> Dialog[None]: ...
+    def procedure(
+        self, number: int, parameters: bytes = b"", *, manufacturer: bool = False, write: bool = False
+    ) -> Dialog[bytes]: ...
     def close(self) -> Dialog[None]: ...
 
 
-class DlmsSession:
+class DlmsSession(Tableless):
     """A meter over an open association.
 
     Args:
@@ -310,6 +320,9 @@ class DlmsSession:
             if isinstance(partial.result, Profile) and query.code is not None:
                 partial.result = in_order([*before, *events_of_profile(partial.result, query.code)])
             raise
+
+    def snapshot(self) -> Dialog[Snapshot]:
+        return (yield from take_snapshot(self))
 
     def _first_load_profile(self) -> Dialog[Obis]:
         """1.0.99.1.0.255 if the meter lists it, else its first profile of group C = 99."""

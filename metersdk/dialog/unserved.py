@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from datetime import datetime
 from typing import NoReturn
 
@@ -10,15 +10,27 @@ from metersdk.apdu.axdr import Data
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.programming import Programming, ProgrammingSettings
 from metersdk.dialog.session import Code
+from metersdk.dialog.snapshot import Tableless, take_snapshot
 from metersdk.effects import Dialog
+from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
 from metersdk.model.event import Event
+from metersdk.model.identity import Identity
 from metersdk.model.profile import Profile
 from metersdk.model.query import ProfileQuery
+from metersdk.model.reading import Reading
+from metersdk.model.snapshot import Snapshot
 
 
-class Unserved(ABC):
+class Unserved(Tableless):
     """The services of ``Session`` that not every protocol has. Each raises ``LocalProtocolError``; nothing is sent."""
+
+    @abstractmethod
+    def identify(self) -> Dialog[Identity]: ...
+    @abstractmethod
+    def clock(self) -> Dialog[DateTime]: ...
+    @abstractmethod
+    def registers(self) -> Dialog[list[Reading]]: ...
 
     @abstractmethod
     def _refuse(self, what: str) -> NoReturn:
@@ -59,3 +71,7 @@ class Unserved(ABC):
 
     def events(self, query: ProfileQuery) -> Dialog[list[Event]]:
         return self._refuse("events")
+
+    def snapshot(self) -> Dialog[Snapshot]:
+        """What this protocol does serve."""
+        return (yield from take_snapshot(self))
