@@ -24,7 +24,8 @@
     │   ├── ActionError            an action-result other than success
     │   ├── ExceptionResponse      D8: service not allowed, not supported, ...
     │   ├── ConfirmedServiceError  0E
-    │   └── MeterReportedError     IEC 62056-21: (ERROR), (ERnn), NAK, SOH B0
+    │   ├── MeterReportedError     IEC 62056-21: (ERROR), (ERnn), NAK, SOH B0
+    │   └── PsemError              ANSI C12: any response code but ok
     └── PartialResult              something came home, not everything              exit 8
 
 ``Cancel`` is no error: the drivers throw it into a dialog once, so that it can say good-bye.
@@ -263,6 +264,14 @@ class MeterReportedError(ServiceError):
         """The number at the end of ``code``: 14 of ``ERR14``; None where there is none."""
         digits = self.code[len(self.code.rstrip("0123456789")) :]
         return int(digits) if self.code.startswith("ER") and 0 < len(digits) < 10 else None
+
+
+class PsemError(ServiceError):
+    """ANSI C12.18, C12.21, C12.22: a response code other than ok; ``response`` is its number."""
+
+    def __init__(self, message: str, *, response: int, **more: object) -> None:
+        super().__init__(message, **more)  # type: ignore[arg-type]
+        self.response = response
 
 
 class PartialResult(MeterError):
