@@ -248,7 +248,7 @@ class MeterDevice:
     def _own_items(self) -> list[Item]:
         """The objects every meter has; those of the image replace them."""
         who, clock = self.image.meter, self.image.clock
-        summer = clock.daylight_saving == "eu"
+        summer = clock.daylight_saving != "none"
 
         def text(code: str, value: str) -> Item:
             return Item(self, DataObject(logical_name=Obis(code), value=axdr.octets(value.encode())))

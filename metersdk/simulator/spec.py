@@ -17,6 +17,7 @@ from metersdk.simulator.load_profile_text import TextProfileSpec
 from metersdk.simulator.programming import ProgrammingSpec
 from metersdk.simulator.readout import Line
 from metersdk.simulator.sources import AnySource, Sum
+from metersdk.simulator.zone import Daylight
 
 Role = Literal["public", "reader", "management"]
 ROLES: dict[str, int] = {"public": 0, "reader": 1, "management": 2}
@@ -82,7 +83,7 @@ class ClockSpec(_Spec):
 
     obis: ObisField = Field(default="0.0.1.0.0.255", validate_default=True)
     deviation: int = Field(default=0, ge=-720, le=840)
-    daylight_saving: Literal["none", "eu"] = "none"
+    daylight_saving: Daylight = "none"
     fixed: Moment | None = None
 
 

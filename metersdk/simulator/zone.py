@@ -1,4 +1,4 @@
-"""Local time of a simulated meter: a fixed deviation, and daylight saving by the European rule or none.
+"""Local time of a simulated meter: a fixed deviation, and daylight saving by the rule of Europe, of the US, or none.
 
 All times are whole seconds since 1970-01-01 UTC.
 """
@@ -10,6 +10,8 @@ from calendar import timegm
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Literal
+
+Daylight = Literal["none", "eu", "us"]
 
 _DAY = 86400
 # 2100-01-01: no simulated clock goes further, and no rule of daylight saving is known that far.
@@ -23,11 +25,26 @@ def _last_sunday(year: int, month: int) -> date:
     return last - timedelta(days=last.isoweekday() % 7)
 
 
+def _sunday(year: int, month: int, number: int) -> date:
+    """The n-th Sunday of a month."""
+    first = date(year, month, 1)
+    return first + timedelta(days=-first.isoweekday() % 7 + 7 * (number - 1))
+
+
 @lru_cache(maxsize=512)
 def _summer(year: int) -> tuple[int, int]:
     """Directive 2000/84/EC: from the last Sunday of March to the last Sunday of October, 01:00 UTC."""
     begin, end = _last_sunday(year, 3), _last_sunday(year, 10)
     return timegm((*begin.timetuple()[:3], 1, 0, 0)), timegm((*end.timetuple()[:3], 1, 0, 0))
+
+
+@lru_cache(maxsize=512)
+def _summer_us(year: int, deviation: int) -> tuple[int, int]:
+    """15 U.S.C. 260a: from the second Sunday of March to the first of November, each at 02:00 of the local time."""
+    begin, end = _sunday(year, 3, 2), _sunday(year, 11, 1)
+    shift = deviation * 60
+    # 02:00 of daylight saving time is 01:00 of normal time.
+    return timegm((*begin.timetuple()[:3], 2, 0, 0)) + shift, timegm((*end.timetuple()[:3], 1, 0, 0)) + shift
 
 
 @lru_cache(maxsize=4096)
@@ -39,7 +56,7 @@ def _date_octets(day: int) -> bytes:
 class Zone:
     """Where the meter lives. ``deviation``: minutes to add to its normal local time to get UTC, -60 in Berlin."""
 
-    def __init__(self, deviation: int = 0, daylight_saving: Literal["none", "eu"] = "none") -> None:
+    def __init__(self, deviation: int = 0, daylight_saving: Daylight = "none") -> None:
         self.deviation = deviation
         self.daylight_saving = daylight_saving
 
@@ -49,7 +66,7 @@ class Zone:
             return self.deviation, False
         year = 1970 + utc // 31_556_952
         for near in (year, year + 1):
-            begin, end = _summer(near)
+            begin, end = _summer(near) if self.daylight_saving == "eu" else _summer_us(near, self.deviation)
             if begin <= utc < end:
                 return self.deviation - 60, True
         return self.deviation, False
