@@ -108,6 +108,102 @@ typedef struct {
 size_t msdk_data_sets(const uint8_t *data, size_t size, msdk_block_place *place, uint8_t *text, size_t *text_size,
                       uint32_t *line, uint64_t *offset, size_t room);
 
+/* ---- load profile of ANSI C12.19 --------------------------------------------------------------------------------- */
+
+/* How a number is written: the NI formats of table 0 by their own numbers, behind them the integers of table 62. */
+#define MSDK_LP_F64 0
+#define MSDK_LP_F32 1
+#define MSDK_LP_CHAR12 2
+#define MSDK_LP_CHAR6 3
+#define MSDK_LP_FIXED 4 /* INT32 in units of 10^-4 */
+#define MSDK_LP_BCD6 5
+#define MSDK_LP_BCD4 6
+#define MSDK_LP_I24 7
+#define MSDK_LP_I32 8
+#define MSDK_LP_I40 9
+#define MSDK_LP_I48 10
+#define MSDK_LP_I64 11
+#define MSDK_LP_BCD8 12
+#define MSDK_LP_CHAR21 13
+#define MSDK_LP_U8 14
+#define MSDK_LP_U16 15
+#define MSDK_LP_U32 16
+#define MSDK_LP_I8 17
+#define MSDK_LP_I16 18
+#define MSDK_LP_NUMBERS 19
+#define MSDK_LP_NONE 255 /* no end readings */
+
+/* Bits of the row flags: those of the common nibble of the extended status, and what the simple status says. */
+#define MSDK_LP_DST 1
+#define MSDK_LP_NOT_VALID 0x80
+/* Status of a channel: the interval was skipped, so that it has no value. */
+#define MSDK_LP_SKIPPED 4
+#define MSDK_LP_NO_DEVIATION -32768
+#define MSDK_LP_LONGEST 1099511627776 /* period, shift and season in ms, either way: 34 years */
+
+/* What a block of tables 64 to 67 looks like, and what its time stamps mean.
+ *   shift_ms   added to a stamp; deviation   minutes to add to the local standard time to get UTC, or NO_DEVIATION
+ *   season_ms  what daylight saving adds to local time; stamp_season   it is in the stamps, where the status of the
+ *              newest interval says so
+ *   channels 1 to 255, intervals 0 to 65535; value, reading   MSDK_LP_*; time_format 0 to 4 (TM_FORMAT);
+ *   int_format 0 two's complement, 1 ones' complement, 2 sign and magnitude; the others are 0 or 1
+ *   descending the first interval of a block is its newest */
+typedef struct {
+    int64_t period_ms;
+    int64_t shift_ms;
+    int64_t season_ms;
+    uint32_t channels;
+    uint32_t intervals;
+    int16_t deviation;
+    uint8_t big_endian;
+    uint8_t int_format;
+    uint8_t time_format;
+    uint8_t value;
+    uint8_t reading;
+    uint8_t pulses;
+    uint8_t simple_status;
+    uint8_t extended_status;
+    uint8_t descending;
+    uint8_t stamp_season;
+} msdk_lp_layout;
+
+/* Columns to fill, of `room` rows or `block_room` blocks.
+ *   time deviation time_valid clock_status   when an interval ended: ms UTC, or ms local where there is no deviation
+ *   flags      see above
+ *   values     of channel c at values + c * value_stride octets, aligned: as wide as the format is, rounded up to a C
+ *              integer, BCD unsigned; for CHAR the uint64 offsets in data
+ *   valid code (channels columns of `room` each) 0 no value, 1 present; status of the channel
+ *   stamp stamp_valid   the stamp of a block in ms, as it stands there
+ *   readings reading_valid pulses   of the end of a block, by channels as above
+ *   rows blocks   out: how many are filled */
+typedef struct {
+    int64_t *time;
+    int16_t *deviation;
+    uint8_t *time_valid;
+    uint8_t *clock_status;
+    uint8_t *flags;
+    uint8_t *values;
+    uint8_t *valid;
+    uint8_t *code;
+    int64_t *stamp;
+    uint8_t *stamp_valid;
+    uint8_t *readings;
+    uint8_t *reading_valid;
+    uint32_t *pulses;
+    size_t value_stride;
+    size_t reading_stride;
+    size_t room;
+    size_t block_room;
+    size_t rows;
+    size_t blocks;
+} msdk_lp_columns;
+
+/* Read the first valid[n] intervals of the block at data[offset[n]), for n in 0..count), oldest block first; rows come
+ * oldest first. A block may be cut off behind the intervals asked for. Stops at one that is not all there, that has not
+ * so many intervals, or for which there is no room. Returns the blocks read; 0 also for a layout that is none. */
+size_t msdk_lp_read(const uint8_t *data, size_t size, const msdk_lp_layout *layout, const uint64_t *offset,
+                    const uint32_t *valid, size_t count, msdk_lp_columns *columns);
+
 /* ---- A-XDR ------------------------------------------------------------------------------------------------------ */
 
 /* Containers inside each other that are read; what nests deeper is refused as MSDK_AXDR_BAD. */

@@ -442,9 +442,74 @@ static void test_data_sets(void)
     }
 }
 
+/* Two blocks of three intervals and two channels, at every cut, each at the guard; and room for less than all. */
+static void test_load_profile(void)
+{
+    enum { CHANNELS = 2, INTERVALS = 3, COUNT = 2, RECORD = 2 + CHANNELS * 3, HEADER = 4 + CHANNELS * (6 + 4) + 1 };
+    enum { SIZE = HEADER + INTERVALS * RECORD, ROWS_OF = COUNT * INTERVALS };
+    static uint8_t data[COUNT * SIZE];
+    const int64_t stamp = 1769818500000;
+    for (size_t n = 0; n < COUNT; n++) {
+        uint8_t *p = data + n * SIZE;
+        const uint8_t head[] = {0x84, 0x49, 0x7D, 0x69, 0xFB, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 7, 0, 0, 0};
+        memcpy(p, head, sizeof head);
+        memcpy(p + sizeof head, head + 4, 10);
+        p[HEADER - 1] = 0x06; /* the first interval is not valid */
+        for (size_t interval = 0; interval < INTERVALS; interval++) {
+            /* DST; channel 2 of the last interval was skipped. */
+            const uint8_t record[RECORD] = {0x12, interval == 2 ? 0x40 : 0x30, (uint8_t)interval, 0, 0x80,
+                                            (uint8_t)n, 1, 0};
+            memcpy(p + HEADER + interval * RECORD, record, RECORD);
+        }
+    }
+    msdk_lp_layout layout = {
+        .period_ms = 900000, .shift_ms = 18000000, .season_ms = 3600000, .channels = CHANNELS,
+        .intervals = INTERVALS, .deviation = 300, .time_format = 4, .value = MSDK_LP_I24, .reading = MSDK_LP_I48,
+        .pulses = 1, .simple_status = 1, .extended_status = 1, .stamp_season = 1,
+    };
+    const uint64_t offset[] = {0, SIZE};
+    const uint32_t valid[] = {INTERVALS, INTERVALS};
+    static int64_t time[ROWS_OF], stamps[COUNT], readings[CHANNELS * COUNT];
+    static int32_t values[CHANNELS * ROWS_OF];
+    static uint32_t pulses[CHANNELS * COUNT];
+    static int16_t deviation[ROWS_OF];
+    static uint8_t time_valid[ROWS_OF], status[ROWS_OF], flags[ROWS_OF], known[CHANNELS * ROWS_OF],
+        code[CHANNELS * ROWS_OF], stamp_valid[COUNT], reading_valid[CHANNELS * COUNT];
+    for (size_t cut = 0; cut <= sizeof data; cut++) {
+        for (size_t room = 0; room <= ROWS_OF; room++) {
+            msdk_lp_columns to = {
+                .time = time, .deviation = deviation, .time_valid = time_valid, .clock_status = status,
+                .flags = flags, .values = (uint8_t *)values, .valid = known, .code = code, .stamp = stamps,
+                .stamp_valid = stamp_valid, .readings = (uint8_t *)readings, .reading_valid = reading_valid,
+                .pulses = pulses, .value_stride = sizeof values[0] * ROWS_OF, .reading_stride = 8 * COUNT,
+                .room = room, .block_room = COUNT,
+            };
+            size_t blocks = (size_t)(cut >= SIZE) + (size_t)(cut >= COUNT * SIZE), fit = room / INTERVALS;
+            blocks = fit < blocks ? fit : blocks;
+            const uint8_t *octets = at_guard(data, cut);
+            CHECK(msdk_lp_read(octets, cut, &layout, offset, valid, COUNT, &to) == blocks && to.blocks == blocks);
+            CHECK(to.rows == blocks * INTERVALS);
+            for (size_t row = 0; row < to.rows; row++) {
+                size_t n = row / INTERVALS, interval = row % INTERVALS, cell = room + row, slot = ROWS_OF + row;
+                CHECK(stamps[n] == stamp && stamp_valid[n] == 1 && readings[n] == -5 && pulses[n] == 7);
+                CHECK(time[row] == stamp + 14400000 - 900000 * (int64_t)(2 - interval) && time_valid[row] == 1);
+                CHECK(deviation[row] == 240 && status[row] == 0x80);
+                CHECK(flags[row] == (interval == 0 ? 0x81 : 1) && code[row] == 2);
+                CHECK(known[row] == (interval != 0) && values[row] == (interval == 0 ? 0 : (int)interval - 0x800000));
+                CHECK(code[cell] == (interval == 2 ? 4 : 3) && known[cell] == (interval == 1));
+                CHECK(values[slot] == (interval == 1 ? 256 + (int)n : 0));
+            }
+        }
+    }
+    layout.channels = 0;
+    msdk_lp_columns none = {.room = ROWS_OF, .block_room = COUNT};
+    CHECK(msdk_lp_read(data, sizeof data, &layout, offset, valid, COUNT, &none) == 0);
+}
+
 int main(void)
 {
     set_up();
+    test_load_profile();
     test_data_sets();
     test_axdr();
     test_crc();

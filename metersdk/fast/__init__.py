@@ -25,9 +25,11 @@ if IMPL != "python":
 # The A-XDR names come from native_axdr and pure_axdr, in the same two branches.
 if IMPL == "c":
     from metersdk.fast.native import Reason, bcc, crc16, parity_add, parity_strip, scan_c1218, scan_hdlc, scan_iec
+    from metersdk.fast.native_c1219 import read_blocks
     from metersdk.fast.native_dataset import data_sets
 else:
     from metersdk.fast.pure import Reason, bcc, crc16, parity_add, parity_strip, scan_c1218, scan_hdlc, scan_iec
+    from metersdk.fast.pure_c1219 import read_blocks
     from metersdk.fast.pure_dataset import data_sets
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "data_sets",
     "parity_add",
     "parity_strip",
+    "read_blocks",
     "scan_c1218",
     "scan_hdlc",
     "scan_iec",
