@@ -235,12 +235,13 @@ class AsyncMeter:
         await self._run(self._session.write_table(number, octets, offset=offset, write=write))
 
     async def procedure(
-        self, number: int, parameters: bytes = b"", *, manufacturer: bool = False, write: bool = False
+        self, number: int | str, parameters: bytes = b"", *, manufacturer: bool = False, write: bool = False
     ) -> bytes:
         """Have an ANSI C12.19 meter carry out a procedure (tables 7 and 8); the data of its answer.
 
-        What changes nothing is carried out at once, everything else only with ``write=True``: what sets a clock, resets
-        demands, clears data, changes modes, or is the manufacturer's own. It is never asked for twice.
+        ``number`` may be its name (``"set-date-time"``). What changes nothing is carried out at once, everything else,
+        and the manufacturer's own, only with ``write=True``. What restarts the meter, clears data or changes its mode
+        must besides be named, not numbered. None is ever sent twice.
         """
         return await self._run(self._session.procedure(number, parameters, manufacturer=manufacturer, write=write))
 
@@ -389,6 +390,8 @@ def aconnect(
     security: SecurityName | None = None,
     client: int = 16,
     server: int = 1,
+    user: str | None = None,
+    user_id: int | None = None,
     vendor: str | PathLike[str] | Quirks | None = None,
     timing: Timing | None = None,
     trace: str | PathLike[str] | None = None,
@@ -402,12 +405,14 @@ def aconnect(
             sim://NAME trace://FILE listen://:4059``. Its query keys (docs/targets.md) win over the arguments here.
         protocol: ``auto`` signs on at 300 Bd on a line (IEC 62056-21) and hands over to DLMS where the meter offers
             mode E; on TCP and UDP it is ``dlms``. ``sml`` and ``push`` send nothing and listen to a meter that speaks
-            by itself: SML, or whatever it is; so does ``auto`` where octets come that are no answer.
-        password: for ``low`` and the ``high`` mechanisms but GMAC.
+            by itself: SML, or whatever it is; so does ``auto`` where octets come that are no answer. ``c1218`` is an
+            ANSI meter on an optical port; ``auto`` finds it where nobody answers the sign-on and HDLC.
+        password: for ``low`` and the ``high`` mechanisms but GMAC, and for the service Security of ANSI C12.
         authentication: left out: ``low`` with a password, ``high-gmac`` with keys, else ``none``.
         keys: encryption and authentication key, system title, invocation counter.
         security: left out: ``authenticated-encrypted`` with keys, else ``none``.
         client, server: service access points; 16 is the public client, 1 the management logical device.
+        user, user_id: who logs on to an ANSI meter; it writes that down in its logs. At most 10 characters; 1.
         vendor: the meter's family by name (``metersdk vendors`` lists them), the path of a TOML file for it, or
             ``Quirks`` of your own. Left out: the family is found by the identification of the meter;
             ``Quirks()`` keeps to the standard.
@@ -425,7 +430,9 @@ def aconnect(
         AssociationRefused: the meter did not want this client.
     """
     address = parse_address(target)
-    plan = plan_for(address, protocol, password, authentication, keys, security, client, server, vendor, timing)
+    plan = plan_for(
+        address, protocol, password, authentication, keys, security, client, server, vendor, timing, user, user_id
+    )
     plan, watch = watched(address, plan, memory)
     return Connecting(address, plan, watch, trace, Hearing(progress))
 

@@ -51,6 +51,8 @@ class Connection:
     security: SecurityName | None
     password_from: str | None
     key_file: str | None
+    user: str | None
+    user_id: int | None
     vendor: str | None
     timeout: float | None
     total: float | None
@@ -85,6 +87,8 @@ class Connection:
                 client=self._client(secret is not None or keys is not None),
                 server=self.server,
                 timing=self._timing(),
+                user=self.user,
+                user_id=self.user_id,
                 vendor=self.vendor,
                 trace=self.trace,
                 progress=self.out.hear,
@@ -165,6 +169,8 @@ _CONNECTION: tuple[Callable[[F], F], ...] = (
     click.option("--security", type=click.Choice(get_args(SecurityName)), help="[authenticated-encrypted with keys]"),
     click.option("--password-from", metavar="SOURCE", help="env:NAME, file:PATH, keyring:NAME, or - to be asked."),
     click.option("--key-file", metavar="FILE", help="TOML file with keys and titles."),
+    click.option("--user", metavar="NAME", help="Who logs on to an ANSI meter, at most 10 characters. [metersdk]"),
+    click.option("--user-id", type=click.IntRange(0, 0xFFFF), help="The same as a number. [1]"),
     click.option("--vendor", metavar="NAME", help="Family of the meter, or a .toml file. [by its identification]"),
     click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for one answer. [5]"),
     click.option("--total", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for each step in all."),

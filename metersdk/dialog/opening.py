@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 from metersdk.apdu.acse import Authentication
 from metersdk.apdu.cipher import Keys, Secret, Security
 from metersdk.dialog.association import Association, AssociationSettings, Link
+from metersdk.dialog.c1219_settings import BAUD as C1218_BAUD
+from metersdk.dialog.c1219_settings import PACKET_SIZE, PACKETS, C1219Settings
 from metersdk.dialog.iec62056_21 import SignedOn, SignOn, call_again, fall_back, hand_over, recover, sign_on
 from metersdk.dialog.kmp import BAUD as KMP_BAUD
 from metersdk.dialog.kmp import open_kmp
@@ -31,7 +33,7 @@ from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.quirks import Quirks
 
-ProtocolName: TypeAlias = Literal["auto", "iec62056-21", "dlms", "sml", "push", "kmp"]
+ProtocolName: TypeAlias = Literal["auto", "iec62056-21", "dlms", "sml", "push", "kmp", "c1218"]
 AuthenticationName: TypeAlias = Literal["none", "low", "high", "high-md5", "high-sha1", "high-gmac", "high-sha256"]
 SecurityName: TypeAlias = Literal["none", "authenticated", "encrypted", "authenticated-encrypted"]
 Medium: TypeAlias = Literal["line", "stream", "datagram"]
@@ -67,7 +69,7 @@ class Plan:
         protocol: ``auto`` signs on where there is a line, and speaks DLMS elsewhere; ``sml`` and ``push`` listen.
         baud: speed of direct HDLC on a line, without sign-on, and of a meter that pushes in mode D.
         listen: mode D: the meter speaks by itself, nothing is sent.
-        sign_on, hdlc, association, quirks, timing: the settings of each layer.
+        sign_on, hdlc, association, c1219, quirks, timing: the settings of each layer.
     """
 
     medium: Medium = "stream"
@@ -79,6 +81,7 @@ class Plan:
     sign_on: SignOn = field(default_factory=SignOn)
     hdlc: HdlcSettings = field(default_factory=HdlcSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
+    c1219: C1219Settings = field(default_factory=C1219Settings)
     quirks: Quirks = field(default_factory=Quirks)
     timing: Timing = field(default_factory=Timing)
 
@@ -160,6 +163,15 @@ class Plan:
                     "security",
                 ),
                 timeout=timing.response,
+            ),
+            c1219=C1219Settings(
+                user_id=_number(told, "user_id", 1),
+                user=str(told.get("user", "metersdk")),
+                password=None if password is None else Secret(password),
+                packet_size=_number(told, "packet_size", PACKET_SIZE),
+                packets=_number(told, "packets", PACKETS),
+                baud=baud or C1218_BAUD,
+                max_baud=_number(told, "max_baud", None),
             ),
             timing=timing,
         )

@@ -82,7 +82,7 @@ class Tableless(ABC):
         return _no_tables(f"table {number}", self.name)
 
     def procedure(
-        self, number: int, parameters: bytes = b"", *, manufacturer: bool = False, write: bool = False
+        self, number: int | str, parameters: bytes = b"", *, manufacturer: bool = False, write: bool = False
     ) -> Dialog[bytes]:
         return _no_tables(f"procedure {number}", self.name)
 

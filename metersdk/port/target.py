@@ -39,6 +39,7 @@ _FORMATS = ("8N1", "7E1", "7O1", "8E1", "8O1", "7N2", "8N2")
 _CONNECT_KEYS = (
     *("protocol", "authentication", "security", "client", "server"),
     *("address", "list", "mode", "wake_up", "physical", "address_size", "max_info", "window", "speech"),
+    *("user", "user_id", "packet_size", "packets", "max_baud"),
 )
 _SECRETS = ("password", "key", "keys", "encryption", "secret", "dedicated", "master")
 _KEYS = ("baud", "format", "framing", "drain", "timeout", "strict", "key_from", *_CONNECT_KEYS)

@@ -1,0 +1,172 @@
+"""table, procedure, snapshot: what an ANSI C12.19 meter keeps in tables; and any meter as it is at this moment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+from pydantic import BaseModel
+
+from metersdk.cli.options import Connection, talks
+from metersdk.cli.output import Output, grid, pairs
+from metersdk.cli.reading import show_readings, text_of
+from metersdk.errors import LocalProtocolError
+from metersdk.model.reading import plain
+from metersdk.model.snapshot import Snapshot
+
+_TABLE = click.IntRange(0, 0xFFFF)
+_MANUFACTURER = 2048
+
+
+@click.command()
+@click.option("--raw", is_flag=True, help="The octets in hex, and nothing else.")
+@click.option("--set", "new", metavar="HEX", help="Write these octets; wants --write. - takes them from stdin.")
+@click.option("--offset", type=click.IntRange(0, 0xFFFFFF), help="Write from this octet of the table on.")
+@click.option("--write", "may_write", is_flag=True, help="Allow --set.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@talks
+@click.argument("number", type=_TABLE)
+def table(
+    connection: Connection,
+    raw: bool,
+    new: str | None,
+    offset: int | None,
+    may_write: bool,
+    yes: bool,
+    number: int,
+) -> None:
+    """One table of an ANSI C12.19 meter: NUMBER, plus 2048 the manufacturer's own, plus 4096 pending."""
+    out = connection.out
+    if raw:
+        out.refuse_json("--raw")
+    if new is not None:
+        _write(connection, number, new, offset, may_write=may_write, yes=yes)
+        return
+    if offset is not None or may_write:
+        raise LocalProtocolError("--offset and --write are for --set")
+    with connection.open() as meter:
+        found = meter.table(number, raw=raw)
+    if raw:
+        sys.stdout.write(f"{_octets(found).hex()}\n")
+    elif out.is_text:
+        if isinstance(found, BaseModel):
+            out.show(pairs(_lines(found.model_dump())))
+        else:
+            sys.stdout.write(f"{_octets(found).hex()}\n")
+            out.say(f"table {number} is not decoded: these are its octets", "dim")
+    else:
+        known = found.model_dump(mode="json") if isinstance(found, BaseModel) else None
+        octets = None if known is not None else _octets(found).hex()
+        out.one(connection.name, "table", {"number": number, "decoded": known, "octets": octets})
+
+
+def _write(connection: Connection, number: int, new: str, offset: int | None, *, may_write: bool, yes: bool) -> None:
+    hidden = new == "-"
+    octets = _hex(sys.stdin.readline() if hidden else new, "--set", hidden=hidden)
+    if not may_write:
+        raise LocalProtocolError("--set changes the meter", hint="say so with --write")
+    where = f"table {number}" if offset is None else f"table {number} from octet {offset} on"
+    _ask(f"Write {len(octets)} octets to {where}?", yes)
+    with connection.open() as meter:
+        meter.write_table(number, octets, offset=offset, write=True)
+    out = connection.out
+    if out.is_text:
+        out.say(f"{where}: {len(octets)} octets written")
+    else:
+        out.one(connection.name, "written", {"number": number, "offset": offset, "count": len(octets)})
+
+
+@click.command()
+@click.option("--data", metavar="HEX", default="", help="The parameters; - takes them from stdin.")
+@click.option("--manufacturer", is_flag=True, help="A procedure of the manufacturer.")
+@click.option("--write", "may_write", is_flag=True, help="Allow what changes the meter.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@talks
+@click.argument("name", metavar="NUMBER|NAME")
+def procedure(connection: Connection, data: str, manufacturer: bool, may_write: bool, yes: bool, name: str) -> None:
+    """Have an ANSI C12.19 meter carry out a procedure, by tables 7 and 8.
+
+    What changes the meter wants --write; what clears data, restarts it or changes its mode must also be named in full:
+    cold-start, clear-data, change-mode.
+    """
+    octets = _hex(sys.stdin.readline() if data == "-" else data, "--data", hidden=data == "-")
+    wanted: int | str = int(name) if name.isascii() and name.isdigit() and len(name) < 6 else name
+    if may_write:
+        _ask(f"Carry out procedure {name}?", yes)
+    with connection.open() as meter:
+        answer = meter.procedure(wanted, octets, manufacturer=manufacturer, write=may_write)
+    out = connection.out
+    if out.is_text:
+        out.say(f"procedure {name}: done")
+        if answer:
+            sys.stdout.write(f"{answer.hex()}\n")
+    else:
+        out.one(connection.name, "done", {"procedure": wanted, "manufacturer": manufacturer, "answer": answer.hex()})
+
+
+@click.command()
+@click.option("--out", "path", metavar="FILE", help="Write it to a file, as JSON.")
+@talks
+def snapshot(connection: Connection, path: str | None) -> None:
+    """All that one visit tells: identity, clock, registers, findings, and the tables of an ANSI meter."""
+    out = connection.out
+    target = None if path is None else Path(path)
+    if target is not None and not target.parent.is_dir():
+        raise FileNotFoundError(2, "there is no folder for it", str(target))
+    with connection.open() as meter:
+        found = meter.snapshot()
+    if target is not None:
+        target.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if not out.is_text:
+        out.one(connection.name, "snapshot", found.model_dump(mode="json"))
+    elif target is None:
+        _show(out, found)
+    else:
+        out.say(f"{target}: {len(found.readings)} registers, {len(found.tables)} tables")
+
+
+def _show(out: Output, found: Snapshot) -> None:
+    out.show(pairs((("Meter", found.identity), ("Clock", found.clock))))
+    show_readings(out, found.readings)
+    if found.tables:
+        rows = [
+            [str(each.number), str(len(each.octets) // 2), "" if each.decoded is None else type(each.decoded).__name__]
+            for each in found.tables
+        ]
+        out.show(grid(out.data, ("Table", "Octets", "Decoded as"), rows, right=(1,)))
+    out.say(f"{len(found.readings)} registers, {len(found.tables)} tables", "dim")
+
+
+def _lines(value: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """Names and values of a table, nested ones with the name of what they stand in."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _lines(each, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple) and any(isinstance(each, Mapping) for each in value):
+        for number, each in enumerate(value):
+            yield from _lines(each, f"{name}[{number}]")
+    elif isinstance(value, set | frozenset):
+        yield name, " ".join(map(str, sorted(value)))
+    else:
+        yield name, text_of(plain(value)) if isinstance(value, list | tuple | bytes) else value
+
+
+def _octets(found: object) -> bytes:
+    assert isinstance(found, bytes)
+    return found
+
+
+def _hex(text: str, option: str, *, hidden: bool) -> bytes:
+    try:
+        return bytes.fromhex(text.strip())
+    except ValueError:
+        what = "what stdin gave" if hidden else f"{text!r:.40}"
+        raise LocalProtocolError(f"{option}: {what} is not written in hexadecimal") from None
+
+
+def _ask(question: str, yes: bool) -> None:
+    """Before something is changed, where a person is there to be asked."""
+    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        click.confirm(question, abort=True, err=True)

@@ -1,0 +1,48 @@
+"""How a meter of ANSI C12 is logged on to, and what is offered to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metersdk.apdu.keys import Secret
+from metersdk.errors import LocalProtocolError
+
+# Packets of 1024 octets cost one part in a hundred; longer ones little less, and more where they must be repeated.
+PACKET_SIZE, PACKETS = 1024, 255
+BAUD = 9600
+_USER_SIZE = 10
+_LEAST_PACKET, _MOST_PACKET = 16, 8192
+
+
+@dataclass(frozen=True, slots=True)
+class C1219Settings:
+    """One client of a meter.
+
+    Attributes:
+        user_id: what the meter writes down in its logs as who it was, 0 to 65535.
+        user: the same as text, at most 10 characters of ASCII.
+        password: for the service Security; None: what everybody may read.
+        packet_size: octets of a packet at most, as offered in Negotiate.
+        packets: packets in a row at most.
+        baud: speed of the line before Negotiate.
+        max_baud: no higher speed is offered; None: the highest that both can.
+    """
+
+    user_id: int = 1
+    user: str = "metersdk"
+    password: Secret | None = None
+    packet_size: int = PACKET_SIZE
+    packets: int = PACKETS
+    baud: int = BAUD
+    max_baud: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.user_id <= 0xFFFF:
+            raise LocalProtocolError(f"user_id={self.user_id}: 0 to 65535")
+        if not (self.user.isascii() and len(self.user) <= _USER_SIZE):
+            raise LocalProtocolError(f"user={self.user!r:.40}: at most {_USER_SIZE} characters of ASCII")
+        if not (_LEAST_PACKET <= self.packet_size <= _MOST_PACKET and 1 <= self.packets <= PACKETS):
+            raise LocalProtocolError(
+                f"{self.packets} packets of {self.packet_size} octets cannot be asked for",
+                hint=f"packet_size {_LEAST_PACKET} to {_MOST_PACKET}, packets 1 to {PACKETS}",
+            )
