@@ -2,8 +2,8 @@
 
 ``eax_encrypt`` and ``eax_decrypt`` are EAX as Bellare, Rogaway and Wagner published it (FSE 2004).
 
-EAX' is the variant of ANSI C12.22-2008 (the committee's paper "EAX' Cipher Mode", May 2011). It has no nonce of its own:
-the *cleartext*, which is the message's addressing and its key id and initialisation vector in canonical form, is header
+EAX' is the variant of ANSI C12.22-2008 (the committee's paper "EAX' Cipher Mode", May 2011). It has no nonce: the
+*cleartext*, which is the message's addressing and its key id and initialisation vector in canonical form, is header
 and nonce at once, and its MAC starts the counter. It doubles with the least significant octet first, and a MAC is the
 last four octets of the block.
 
@@ -107,7 +107,7 @@ def _masked(start: bytes) -> bytes:
 
 
 class _Omac:
-    """CMAC under one key, begun from any block: its first step is the encryption of that block and the first of data."""
+    """CMAC under one key, begun from any block: what is encrypted first is that block and the first of the data."""
 
     def __init__(self, key: Secret, order: Literal["big", "little"]) -> None:
         self._aes = _aes(key)
