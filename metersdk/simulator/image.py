@@ -21,7 +21,7 @@ from metersdk.errors import LocalProtocolError
 from metersdk.simulator.device import MeterDevice
 from metersdk.simulator.spec import ImageSpec
 
-BUILT_IN = ("residential", "classic", "battery", "bench")
+BUILT_IN = ("residential", "classic", "battery", "ansi", "bench")
 
 
 class Image(ImageSpec):

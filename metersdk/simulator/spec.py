@@ -13,6 +13,7 @@ from metersdk.apdu.cipher import Security
 from metersdk.apdu.keys import Secret
 from metersdk.model.fields import ObisField
 from metersdk.model.quantity import Unit
+from metersdk.simulator.c1219_spec import C1219Spec
 from metersdk.simulator.load_profile_text import TextProfileSpec
 from metersdk.simulator.programming import ProgrammingSpec
 from metersdk.simulator.readout import Line
@@ -184,6 +185,7 @@ class ImageSpec(_Spec):
     optical: OpticalSpec = OpticalSpec()
     programming: ProgrammingSpec | None = None
     text_profiles: TextProfileSpec = TextProfileSpec()
+    c1219: C1219Spec | None = None
     association: tuple[ClientSpec, ...] = Field(min_length=1)
     object: tuple[ObjectSpec, ...] = ()
     readout: tuple[Line, ...] = ()
@@ -198,6 +200,9 @@ class ImageSpec(_Spec):
             for part in source.of if isinstance(source, Sum) else ():
                 if part not in moving or isinstance(moving[part], Sum):
                     raise ValueError(f"{part} cannot be summed: it is no object with a source of another kind")
+        for each in self.c1219.objects if self.c1219 else ():
+            if each not in moving:
+                raise ValueError(f"c1219: {each} is no object with a source")
         for line in self.readout:
             if line.kind == "register" and line.object not in moving:
                 raise ValueError(f"readout line {line.code}: {line.object} is no object with a source")
