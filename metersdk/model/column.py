@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from typing import Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -15,9 +16,9 @@ from metersdk.apdu.axdr import Data, Plain
 from metersdk.apdu.columns import Values
 from metersdk.fast.axdr_layout import MISSING, UNDEFINED_DEVIATION, Buffer, Kind
 from metersdk.model.clock import DateTime
-from metersdk.model.fields import ObisField, UnitField
+from metersdk.model.fields import FractionField, ObisField, UnitField
 from metersdk.model.obis import Obis, name
-from metersdk.model.quantity import Unit, scaled
+from metersdk.model.quantity import Unit, decimal_of, scaled
 
 Cell: TypeAlias = "Decimal | bool | bytes | str | datetime | DateTime | list[Plain] | tuple[Plain, ...] | None"
 """A scaled value. A clock gives a datetime: aware, or naive where the meter's deviation is undefined."""
@@ -94,7 +95,12 @@ def kind_of(capture: CaptureObject) -> ColumnKind:
 
 
 class ColumnHead(BaseModel):
-    """What a column is. ``scaler`` is None where none is known: its values are then as the meter sent them."""
+    """What a column is: a value is ``raw * factor * 10**scaler``, in ``unit``.
+
+    ``scaler`` is None where none is known: values are then as the meter sent them. ``factor`` is 1 with DLMS; ANSI
+    meters multiply by ratios that need not be powers of ten. ``source`` is what the meter itself calls the column.
+    ``bits`` are the names of the bits of a status, ``codes`` the names of its numbers, where it has a code.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -106,6 +112,10 @@ class ColumnHead(BaseModel):
     unit: UnitField | None = None
     scaler: int | None = None
     kind: ColumnKind
+    factor: FractionField = Fraction(1)
+    source: str = ""
+    bits: tuple[tuple[str, int], ...] = ()
+    codes: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def of(cls, capture: CaptureObject, scaler: int | None = None, unit: Unit | None = None) -> ColumnHead:
@@ -124,6 +134,13 @@ class ColumnHead(BaseModel):
     @property
     def capture(self) -> CaptureObject:
         return CaptureObject(self.class_id, self.obis, self.attribute, self.index)
+
+
+def ratio_of(head: ColumnHead) -> tuple[int, int]:
+    """``factor * 10**scaler`` as numerator and denominator; of a power of ten one of them is 1."""
+    power: int = 10 ** abs(head.scaler or 0)
+    up, down = (power, 1) if (head.scaler or 0) > 0 else (1, power)
+    return head.factor.numerator * up, head.factor.denominator * down
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +174,10 @@ class Column:
     @property
     def scaler(self) -> int | None:
         return self.head.scaler
+
+    @property
+    def factor(self) -> Fraction:
+        return self.head.factor
 
     @property
     def kind(self) -> ColumnKind:
@@ -214,15 +235,43 @@ class Column:
             return DateTime.from_octets(item) if len(item) == 12 else item
         return self._scaled(item, exact) if isinstance(item, (int, float)) else item
 
+    def fraction(self, row: int) -> Fraction | None:
+        """The number of one cell, scaled, exact: also where no decimal is. None without a number."""
+        item = self.cells.item(row)
+        if not self.is_number or not isinstance(item, (int, float)) or item - item != 0:
+            return None
+        return Fraction(item) * self.factor * Fraction(10) ** (self.scaler or 0)
+
+    def names(self, row: int) -> frozenset[str]:
+        """What the status of one cell says, by the names of ``head.bits`` or ``head.codes``."""
+        item = self.cells.item(row)
+        if not isinstance(item, int):
+            return frozenset()
+        named = {name for name, bit in self.head.bits if item >> bit & 1}
+        return frozenset(named | {name for name, code in self.head.codes if item == code})
+
     def _scaled(self, raw: int | float, exact: bool) -> int | float | Decimal:
         scaler = self.scaler
-        if not scaler or isinstance(raw, bool):
+        if isinstance(raw, bool):
+            return raw
+        if self.factor != 1:
+            return self._by_factor(raw, exact)
+        if not scaler:
             return raw
         if exact:
             return scaled(raw, scaler)
         # Division by a power of ten rounds once; multiplication by its inverse would round twice.
         power: int = 10 ** abs(scaler)
         return raw * power if scaler > 0 else raw / power
+
+    def _by_factor(self, raw: int | float, exact: bool) -> int | float | Decimal:
+        numerator, denominator = ratio_of(self.head)
+        if exact and isinstance(raw, int) and self.factor.denominator == 1:
+            return scaled(raw * self.factor.numerator, self.scaler or 0)
+        if exact and raw - raw == 0:
+            return decimal_of(Fraction(scaled(raw, 0)) * Fraction(numerator, denominator))
+        # Of an integer this is rounded once.
+        return raw * numerator / denominator if denominator > 1 else raw * numerator
 
     def moment(self, row: int) -> datetime | None:
         """A clock cell: aware in the meter's own offset, naive where its deviation is undefined."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated
 
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer
@@ -28,3 +29,9 @@ UnitField = Annotated[
     BeforeValidator(lambda value: Unit(value) if isinstance(value, int) else value),
     PlainSerializer(lambda unit: unit.symbol, return_type=str, when_used="json"),
 ]
+FractionField = Annotated[
+    InstanceOf[Fraction],
+    BeforeValidator(lambda value: Fraction(value) if isinstance(value, (int, str)) else value),
+    PlainSerializer(str, return_type=str, when_used="json"),
+]
+"""An exact ratio; ``"12/7"`` in JSON."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from metersdk.errors import LocalProtocolError
 from metersdk.fast.axdr_layout import FILLED, MISSING, Kind
-from metersdk.model.column import Column
+from metersdk.model.column import Column, ratio_of
 from metersdk.model.reading import plain
 
 SCHEMA_VERSION: Final = 1
@@ -86,8 +86,15 @@ def json_text(head: dict[str, object], columns: Sequence[Column], more: dict[str
     for column, described in zip(columns, head.pop("columns"), strict=True):  # type: ignore[call-overload]
         values = [_json(column, row) for row in range(len(column))]
         filled = [row for row, state in enumerate(column.valid) if state == FILLED]
-        data.append({**described, "values": values, "filled": filled})
+        told = {key: value for key, value in described.items() if key not in _SELDOM or value != _SELDOM[key]}
+        if column.head.bits or column.head.codes:
+            told["names"] = [sorted(column.names(row)) for row in range(len(column))]
+        data.append({**told, "values": values, "filled": filled})
     return json.dumps({"schema_version": SCHEMA_VERSION, **head, **more, "columns": data}, ensure_ascii=False)
+
+
+# What most columns do not have is not told of them.
+_SELDOM: Final[dict[str, object]] = {"factor": "1", "source": "", "bits": [], "codes": []}
 
 
 def _json(column: Column, row: int) -> object:
@@ -125,8 +132,11 @@ def _numpy(np: Any, column: Column) -> Any:
         return values
     kind = _NUMPY[column.cells.kind]
     numbers = np.frombuffer(column.raw, kind) if len(column) else np.zeros(0, kind)
-    if column.scaler:
-        numbers = numbers * 10.0**column.scaler if column.scaler > 0 else numbers / 10.0**-column.scaler
+    numerator, denominator = ratio_of(column.head)
+    if numerator != 1:
+        numbers = numbers * float(numerator)
+    if denominator != 1:
+        numbers = numbers / float(denominator)
     if missing.any():
         numbers = numbers.astype("float64")
         numbers[missing] = np.nan
@@ -148,6 +158,8 @@ def _metadata(column: Column) -> dict[str, str]:
     metadata = {"obis": str(column.obis), "name": column.name, "kind": str(column.kind)}
     if column.unit is not None:
         metadata["unit"] = column.unit.symbol
+    if column.head.source:
+        metadata["source"] = column.head.source
     return metadata
 
 
@@ -160,10 +172,11 @@ def _arrow(pa: Any, column: Column) -> Any:
     compute = _need("pyarrow.compute")
     kind = pa.timestamp("ms", "UTC") if column.is_clock else pa.type_for_alias(_NUMPY[column.cells.kind])
     values = pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(column.raw)])
-    if column.scaler and not column.is_clock:
-        numbers = values.cast("float64", safe=False)
-        power = 10.0 ** abs(column.scaler)
-        values = compute.multiply(numbers, power) if column.scaler > 0 else compute.divide(numbers, power)
+    numerator, denominator = ratio_of(column.head)
+    if not column.is_clock and (numerator, denominator) != (1, 1):
+        values = values.cast("float64", safe=False)
+        values = compute.multiply(values, float(numerator)) if numerator != 1 else values
+        values = compute.divide(values, float(denominator)) if denominator != 1 else values
     if MISSING in column.valid.tobytes():
         states = pa.Array.from_buffers(pa.uint8(), rows, [None, pa.py_buffer(column.valid)])
         values = compute.if_else(compute.not_equal(states, MISSING), values, pa.scalar(None, values.type))

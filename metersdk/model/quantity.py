@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import struct
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import IntEnum
+from fractions import Fraction
 
 
 class Unit(IntEnum):
@@ -171,6 +172,33 @@ def scaled(raw: int | float | Decimal, scaler: int) -> Decimal:
     number = Decimal(_shortest(raw)) if isinstance(raw, float) else raw
     sign, digits_, exponent = number.as_tuple()
     return Decimal((sign, digits_, exponent + scaler)) if isinstance(exponent, int) else number
+
+
+_ROUNDED = Context(prec=28)
+
+
+def scaler_and_factor(ratio: Fraction) -> tuple[int, Fraction]:
+    """A ratio as ``factor * 10**scaler``: factor 1 for a power of ten, else an integer without trailing zeros or, where
+    no decimal is the ratio, a fraction. ``1/1000`` is (-3, 1), ``9/4`` is (-2, 225), ``20/3`` is (1, 2/3).
+    """
+    numerator, denominator = ratio.numerator, ratio.denominator
+    scaler = 0
+    while denominator % 10 == 0:
+        denominator, scaler = denominator // 10, scaler - 1
+    for prime, other in ((2, 5), (5, 2)):
+        while denominator % prime == 0:
+            numerator, denominator, scaler = numerator * other, denominator // prime, scaler - 1
+    while numerator and numerator % 10 == 0:
+        numerator, scaler = numerator // 10, scaler + 1
+    return scaler, Fraction(numerator, denominator)
+
+
+def decimal_of(ratio: Fraction) -> Decimal:
+    """Exact where a decimal can be, else to 28 digits."""
+    scaler, factor = scaler_and_factor(ratio)
+    if factor.denominator == 1:
+        return scaled(factor.numerator, scaler)
+    return _ROUNDED.divide(Decimal(ratio.numerator), Decimal(ratio.denominator))
 
 
 def _shortest(value: float) -> str:
