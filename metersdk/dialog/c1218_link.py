@@ -1,0 +1,360 @@
+"""The data link of ANSI C12.18 (and C12.21), both ends: one request, one answer, each acknowledged packet by packet.
+
+What the link can know, and what it cannot
+-------------------------------------------
+A packet bears no number that says which request it answers. There is the toggle, another one in each new packet of one
+sender, and the CRC. The rules that follow keep an answer from being taken for that to another request:
+
+* A packet with the toggle *and* the CRC of the last one taken is that one again: our ACK was lost. It is acknowledged
+  and dropped, wherever it comes, also where the ACK to a request of ours is awaited. Nothing overtakes on a serial
+  line, so no older packet than that can come.
+* Before a request is sent, what came since the last answer is acknowledged and dropped.
+* A new packet where the ACK to a request is awaited is the answer, and stands for the ACK, if it is certain that no
+  other answer is owed.
+* It is not certain at the start of a session, after a request that was given up, and after one that was made anew while
+  its first answer may still come. Then the line has to be silent for ``response_timeout`` before the next request (not
+  at the start of a session, and shortly before Logoff, Terminate and Disconnect), and an answer counts only behind a
+  real ACK. Heads that swallow every ACK are no obstacle: at the start of a session the same answer counts when it
+  comes twice, in two packets with different toggles, and later the silence has to do.
+* Silence after the ACK: the last packet is sent again as it was. If the meter had taken it, it drops it; so no request
+  is carried out twice. Silence again: the request is made anew, if it is one that changes nothing (Identify, Read,
+  Wait). Any other ends in ``NoAnswer`` with ``retryable`` false: whether it was carried out is not known.
+* The toggle of the last packet with another CRC, or a sequence that does not count down by 1: a packet between was
+  lost although the meter saw an ACK. What follows is acknowledged and dropped up to its end; then as above.
+
+What remains: a meter that answers a request made anew twice, the second time later than ``response_timeout`` after the
+first; and a meter that acknowledges the first request of a session, and then repeats an answer of an earlier session
+which reads as one to Identify. An Identify answer of less than 3 octets is none (a meter still in a session says ISSS:
+one that stays alone is believed).
+
+Every waiting is bounded: by ``retries`` for each packet, by 256 packets for each answer, by the time the longest packet
+takes for each packet begun.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from math import inf
+from typing import Final
+
+from metersdk.dialog.c1218_station import (
+    MOST_PACKETS,
+    C1218Settings,
+    Kind,
+    LinkFaults,
+    Mark,
+    Sent,
+    Station,
+    Tally,
+)
+from metersdk.effects import Dialog, Now, Receive, Send, Sleep
+from metersdk.errors import ChecksumError, LimitExceeded, LinkError, LocalProtocolError, NoAnswer
+from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.frame.c1218 import ACK, NAK, Packet, split
+
+__all__ = ["C1218Link", "C1218Settings", "LinkFaults", "Tally"]
+
+# Services that change nothing, and those after which nothing is asked (C12.18-2006 clause 5).
+_IDENTIFY: Final = 0x20
+_HARMLESS = frozenset((_IDENTIFY, *range(0x30, 0x40), 0x70))
+_FAREWELL = frozenset((0x21, 0x22, 0x52))
+# A request is made anew so often.
+_ROUNDS: Final = 3
+# Octets of the longest service unit: a Write of a whole table with its head, or the answer to a Read.
+_MAX_UNIT: Final = 0xFFFF + 16
+# Least octets of an answer to Identify: ok, standard, version, revision.
+_IDENTIFICATION: Final = 3
+_SHORT_QUIET: Final = 0.3
+_WAKE_UP: Final = b"\x55"
+_WAKE_UP_PAUSE: Final = 0.05
+
+
+class _Trust(Enum):
+    """What is known about answers that may still come."""
+
+    FRESH = "a session of which nothing is known begins"
+    CERTAIN = "none is owed"
+    UNCERTAIN = "one may still come"
+
+
+class C1218Link(Station):
+    """One end of a C12.18 link. ``request`` is the client's whole exchange; a meter has ``receive`` and ``send``.
+
+    Args:
+        settings: speed, sizes and times.
+        buffer: the octets of the line; an earlier protocol may have left some.
+        server: the meter's end.
+        faults: what a simulated station does wrong.
+    """
+
+    def __init__(
+        self,
+        settings: C1218Settings,
+        buffer: ReceiveBuffer,
+        *,
+        server: bool = False,
+        faults: LinkFaults | None = None,
+    ) -> None:
+        super().__init__(settings, buffer, server=server, faults=faults)
+        self._trust = _Trust.FRESH
+        self._unasked: bytes | None = None
+        self._strict = True
+        self._harmless = False
+
+    # --- for both ----------------------------------------------------------------------------------------------------
+
+    def open(self) -> Dialog[None]:
+        """Begin: default speed and sizes, toggles unknown; wake the meter up if the settings say so."""
+        yield from self.reset()
+        if self.settings.wake_up and not self._server:
+            yield Send(_WAKE_UP)
+            yield Sleep(_WAKE_UP_PAUSE)
+
+    def reset(self) -> Dialog[None]:
+        """Back to the base state: sizes and speed of the settings, toggles unknown."""
+        self._forget()
+        self._trust = _Trust.FRESH
+        self._unasked = None
+        yield from self.adopt(self.settings.packet_size, self.settings.packets, self.settings.baud)
+
+    def adopt(self, packet_size: int, packets: int, baud: int | None = None) -> Dialog[None]:
+        """Go on with what Negotiate agreed on; the line changes its speed if it is another one."""
+        C1218Settings(packet_size=packet_size, packets=packets)
+        self.packet_size = packet_size
+        self.packets = packets
+        yield from self._set_line(baud or self.baud)
+
+    def send(self, payload: bytes, deadline: float = inf) -> Dialog[None]:
+        """Send one service unit; every packet is acknowledged when it returns. A client that begins a new request
+        meanwhile has given this answer up: the rest is not sent.
+
+        Raises:
+            LocalProtocolError: longer than ``max_payload``.
+            NoAnswer, LinkError: a packet was not acknowledged, or refused.
+        """
+        for packet in self._packets_of(payload):
+            if (yield from self._deliver(packet, deadline)) is Sent.ANSWERED:
+                return
+
+    def receive(self, deadline: float) -> Dialog[bytes]:
+        """Take one service unit, all its packets joined. What has begun by the deadline may end later.
+
+        Raises:
+            NoAnswer: none has begun by the deadline.
+            ChecksumError: every copy of a packet was damaged.
+            LimitExceeded: packets without end.
+        """
+        while True:
+            unit = yield from self._collect(deadline)
+            if isinstance(unit, bytes):
+                return unit
+            now: float = yield Now()
+            if unit is Mark.SILENT and now >= deadline:
+                raise NoAnswer("nothing came", layer="link", state="c1218", retryable=True)
+
+    def _packets_of(self, payload: bytes) -> tuple[Packet, ...]:
+        if len(payload) > self.max_payload:
+            raise LocalProtocolError(
+                f"{len(payload)} octets do not fit into {self.packets} packets of {self.packet_size}",
+                layer="link",
+                hint="negotiate more or larger packets, or ask for less at once",
+            )
+        return split(payload, self.packet_size, self._toggle, self.settings.identity)
+
+    # --- the client's exchange ---------------------------------------------------------------------------------------
+
+    def request(self, payload: bytes, timeout: float | None = None) -> Dialog[bytes]:
+        """Send a request and take its answer, whole.
+
+        Args:
+            payload: the service unit.
+            timeout: seconds until the answer begins; never less than ``response_timeout``. Each packet of it has that
+                time for itself.
+
+        Raises:
+            LocalProtocolError: longer than ``max_payload``; nothing was sent.
+            NoAnswer: the meter does not acknowledge, or does not answer.
+            LinkError: the meter refuses packets, or stays out of step.
+            ChecksumError: every copy of a packet was damaged.
+            LimitExceeded: packets without end.
+        """
+        self._packets_of(payload)
+        trust, self._trust = self._trust, _Trust.UNCERTAIN
+        yield from self._settle(payload[:1], trust)
+        self._strict = trust is _Trust.FRESH or (trust is _Trust.UNCERTAIN and self._acknowledges)
+        self._harmless = bool(payload) and payload[0] in _HARMLESS
+        patience = max(timeout or 0.0, self.settings.response_timeout) + self.settings.latency
+        late = False
+        answer: bytes | Mark | Kind = Mark.SILENT
+        for again in range(_ROUNDS):
+            if again:
+                if not self._harmless:
+                    break
+                self.tally.repeated_requests += 1
+                yield from self._note("c1218-asked-again", "requests were made anew: their answers were lost")
+            answer = yield from self._ask(payload, patience, poll=trust is not _Trust.FRESH)
+            if isinstance(answer, bytes):
+                self._trust = _Trust.UNCERTAIN if late else _Trust.CERTAIN
+                return answer
+            late = late or answer is Mark.SILENT
+        hint = (
+            "" if self._harmless else "whether the meter carried it out is not known: read it back before trying again"
+        )
+        if answer is Mark.SILENT:
+            text = "the meter acknowledges the request, and does not answer"
+            raise NoAnswer(text, layer="link", state="c1218", retryable=self._harmless, hint=hint)
+        text = "the toggle or the sequence of the answer is out of step"
+        raise LinkError(text, layer="link", state="c1218", retryable=self._harmless, hint=hint)
+
+    def _ask(self, payload: bytes, patience: float, *, poll: bool) -> Dialog[bytes | Mark | Kind]:
+        """One round: the request, and its answer; ``SILENT`` or ``OUT_OF_STEP`` if there is none."""
+        packets = self._packets_of(payload)
+        for packet in packets:
+            yield from self._deliver(packet)
+        answer = yield from self._answer(payload, packets[-1], patience)
+        if answer is Mark.SILENT and poll:
+            # As it was: if the meter has taken it, it acknowledges it and does nothing more.
+            yield from self._repeated()
+            yield from self._deliver(packets[-1])
+            answer = yield from self._answer(payload, packets[-1], self._response)
+        return answer
+
+    def _answer(self, payload: bytes, last: Packet, patience: float) -> Dialog[bytes | Mark | Kind]:
+        """The answer, after what cannot be one to Identify."""
+        now: float = yield Now()
+        answer = yield from self._collect(now + patience, last)
+        if payload[:1] != bytes((_IDENTIFY,)):
+            return answer
+        short: bytes | None = None
+        for _ in range(self.settings.retries + 1):
+            if not isinstance(answer, bytes) or len(answer) >= _IDENTIFICATION:
+                break
+            # 00 alone answers something else. A refusal may be one of Identify: then nothing follows it.
+            short = answer if answer[:1] != b"\x00" else short
+            now = yield Now()
+            answer = yield from self._collect(now + (_SHORT_QUIET if short else patience), last)
+            if short is not None and answer is Mark.SILENT:
+                return short
+            yield from self._left_over()
+        return answer
+
+    def _settle(self, service: bytes, trust: _Trust) -> Dialog[None]:
+        """Acknowledge and drop what came since the last answer, and what may still come of given up ones.
+
+        Raises:
+            LimitExceeded: it has no end.
+        """
+        farewell = bool(service) and service[0] in _FAREWELL
+        quiet = 0.0
+        if trust is _Trust.UNCERTAIN:
+            quiet = _SHORT_QUIET if farewell else self._response
+        if data := (yield Receive(0.0)):
+            self._heard = True
+            self._buffer.feed(data)
+        if not quiet and not len(self._buffer):
+            return
+        now: float = yield Now()
+        until = now + quiet
+        for _ in range(2 * MOST_PACKETS):
+            unit = yield from self._hear(until)
+            if unit is Mark.SILENT:
+                return
+            if isinstance(unit, Packet):
+                # Of a long answer that was given up the next packet is not waited for where there is no time to.
+                if self._kind(unit) is Kind.DUPLICATE:
+                    yield from self._take_again()
+                elif not farewell or unit.is_last:
+                    yield from self._take_left_over(unit)
+            now = yield Now()
+            until = now + quiet
+        raise LimitExceeded("the meter sends without end, and was not asked", layer="link", state="c1218")
+
+    def _take_left_over(self, packet: Packet) -> Dialog[None]:
+        yield from self._take(packet)
+        yield from self._left_over()
+
+    def _left_over(self) -> Dialog[None]:
+        self.tally.left_over += 1
+        yield from self._note(
+            "c1218-left-over", "answers to an earlier request, or of an earlier session, were dropped"
+        )
+
+    def _interrupted(self, ours: Packet, theirs: Packet) -> Dialog[bool]:
+        if self._server or (not self._strict and ours.is_last):
+            self._pending = theirs
+            return True
+        same = theirs.data == self._unasked and self._kind(theirs) is Kind.NEW and self._last is not None
+        if same and ours.is_last and not theirs.multi and len(theirs.data) >= _IDENTIFICATION:
+            # The meter says the same to each Identify, and its ACK does not come through.
+            self._pending = theirs
+            return True
+        self._unasked = None if theirs.multi else theirs.data
+        self._enough = self._harmless
+        yield from self._take_left_over(theirs)
+        return False
+
+    # --- service units -----------------------------------------------------------------------------------------------
+
+    def _collect(self, until: float, ours: Packet | None = None) -> Dialog[bytes | Mark | Kind]:
+        """One service unit; ``SILENT`` if none has come whole, ``OUT_OF_STEP`` if parts of it are missing.
+
+        ``ours`` is what the peer may still refuse with a NAK that comes late.
+        """
+        parts: list[bytes] = []
+        size = expected = again = 0
+        lost = False
+        while size <= _MAX_UNIT and len(parts) <= MOST_PACKETS and again <= 2 * MOST_PACKETS:
+            unit: Packet | bytes | Mark
+            if self._pending is not None:
+                unit, self._pending = self._pending, None
+            else:
+                unit = yield from self._hear(until)
+            if unit is Mark.SILENT:
+                return Mark.SILENT
+            if not isinstance(unit, Packet) or self._kind(unit) is Kind.DUPLICATE:
+                if unit != ACK:
+                    again += 1
+                    yield from self._once_more(unit, ours, again)
+                    if again <= self.settings.retries + 1:
+                        now: float = yield Now()
+                        until = max(until, now + self._response)
+                continue
+            kind = self._kind(unit)
+            again = 0
+            yield from self._take(unit)
+            begins = not unit.multi or unit.first
+            if self._server and begins:
+                # A client that begins anew has its reasons; its request stands for itself.
+                parts, size, lost = [], 0, False
+            elif kind is Kind.OUT_OF_STEP or begins == bool(parts) or (parts and unit.sequence != expected):
+                lost = True
+            parts.append(unit.data)
+            size += len(unit.data)
+            expected = unit.sequence - 1
+            if unit.is_last and not lost:
+                return b"".join(parts)
+            if unit.is_last:
+                yield from self._note("c1218-out-of-step", "answers were incomplete: the toggle or the sequence jumped")
+                return Kind.OUT_OF_STEP
+            # The peer misses our ACK no sooner than after its own response time-out.
+            now = yield Now()
+            until = now + 2 * self._response
+        raise LimitExceeded("packets without end", layer="link", state="c1218", hint="is this a meter of C12.18?")
+
+    def _once_more(self, unit: Packet | bytes | Mark, ours: Packet | None, again: int) -> Dialog[None]:
+        """What to do about ``unit``, which brings nothing new, for the ``again``-th time in a row.
+
+        Raises:
+            ChecksumError: an answer was damaged too often.
+        """
+        within = again <= self.settings.retries + 1
+        if isinstance(unit, Packet):
+            yield from self._take_again()
+        elif unit is Mark.DAMAGED:
+            if not within and not self._server:
+                raise ChecksumError("every copy of a packet was damaged", layer="link", state="c1218", retryable=True)
+            yield from self._put_control(NAK)
+        elif ours is not None and within:
+            # The ACK before was none: noise, or one to an earlier packet. As it was, so that it is not taken twice.
+            yield from self._repeated()
+            yield from self._put_packet(ours.encode())

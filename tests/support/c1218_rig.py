@@ -1,0 +1,129 @@
+"""A meter of C12.18 at link level: it answers a read of table n with octets that only table n has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from metersdk.dialog.c1218_link import C1218Link, C1218Settings, LinkFaults
+from metersdk.effects import Dialog, Now, Receive, Send, Sleep
+from metersdk.errors import MeterError, NoAnswer
+from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.port.drive import run
+from metersdk.port.line import LineModel
+from metersdk.port.virtual import VirtualPort
+
+T = TypeVar("T")
+
+IDENTIFY, IDENTIFICATION = b"\x20", b"\x00\x00\x01\x00\x00"
+TERMINATE, OK = b"\x21", b"\x00"
+SHORT = C1218Settings(response_timeout=0.5, character_timeout=0.2, traffic_timeout=1.5)
+
+
+def read(table: int) -> bytes:
+    return b"\x30" + table.to_bytes(2, "big")
+
+
+def content(table: int, size: int = 40) -> bytes:
+    """What table ``table`` holds; neighbours in number have nothing in common, nor have one table's sizes."""
+    return bytes((table * 37 + at * (table % 7 + 1)) & 0xFF for at in range(size - 2)) + table.to_bytes(2, "big")
+
+
+def write(table: int, data: bytes) -> bytes:
+    return b"\x40" + table.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
+
+
+@dataclass
+class Meter:
+    """The meter's answers, and what it was asked, each request as often as it was carried out."""
+
+    size: int = 40
+    slow: Callable[[int], float] = lambda number: 0.0
+    negotiated: tuple[int, int, int | None] = (64, 1, None)
+    asked: list[bytes] = field(default_factory=list)
+    link: C1218Link | None = None
+
+    def serve(self, settings: C1218Settings = SHORT, faults: LinkFaults | None = None) -> Dialog[None]:
+        self.link = link = C1218Link(settings, ReceiveBuffer(), server=True, faults=faults)
+        yield from link.open()
+        while True:
+            now: float = yield Now()
+            try:
+                request = yield from link.receive(now + settings.traffic_timeout)
+            except NoAnswer:
+                yield from link.reset()
+                continue
+            self.asked.append(request)
+            if seconds := self.slow(len(self.asked)):
+                yield Sleep(seconds)
+            try:
+                yield from link.send(self.answer(request))
+            except MeterError:
+                yield from link.reset()
+                continue
+            if request[0] & 0xF0 == 0x60:
+                yield from link.adopt(*self.negotiated)
+            elif request == TERMINATE:
+                yield from link.reset()
+
+    def answer(self, request: bytes) -> bytes:
+        if request == IDENTIFY:
+            return IDENTIFICATION
+        if request[0] & 0xF0 == 0x60:
+            return b"\x00" + self.negotiated[0].to_bytes(2, "big") + bytes((self.negotiated[1], 6))
+        if request[0] == 0x30:
+            data = content(int.from_bytes(request[1:3], "big"), self.size)
+            return b"\x00" + len(data).to_bytes(2, "big") + data + bytes((-sum(data) & 0xFF,))
+        return OK
+
+
+class Rig:
+    """A client and a peer under the virtual clock."""
+
+    def __init__(
+        self, peer: Dialog[None], settings: C1218Settings = SHORT, model: LineModel | None = None, start: bool = True
+    ) -> None:
+        self.port = VirtualPort(peer, model or LineModel(baud=settings.baud))
+        self.link = C1218Link(settings, ReceiveBuffer())
+        self.events: list[object] = []
+        if start:
+            self.run(self.link.open())
+
+    def run(self, dialog: Dialog[T]) -> T:
+        return run(dialog, self.port, self.events.append)
+
+    def ask(self, payload: bytes, timeout: float | None = None) -> bytes:
+        return self.run(self.link.request(payload, timeout))
+
+    @property
+    def codes(self) -> list[str]:
+        return [getattr(event, "code", "") for event in self.events]
+
+    def wire(self, side: str | None = None, since: int = 0) -> bytes:
+        return b"".join(
+            event.data for event in self.port.log[since:] if event.kind == "send" and side in (None, event.side)
+        )
+
+
+def scripted(*steps: bytes | float | tuple[bytes, float]) -> Dialog[None]:
+    """A peer that does as it is told: octets are sent, a number is waited, ``(octets, seconds)`` is awaited so long."""
+    for step in steps:
+        if isinstance(step, bytes):
+            yield Send(step)
+        elif isinstance(step, tuple):
+            yield from _await(*step)
+        else:
+            yield Sleep(step)
+    while True:
+        yield Receive(1000.0)
+
+
+def _await(octets: bytes, seconds: float) -> Dialog[None]:
+    heard = b""
+    now: float = yield Now()
+    end = now + seconds
+    while octets not in heard:
+        now = yield Now()
+        assert now < end, f"{octets.hex()} did not come, but {heard.hex()}"
+        heard += yield Receive(end - now)
