@@ -408,7 +408,8 @@ def watched(address: Address, plan: Plan, memory: bool | str | PathLike[str] | N
     adaptation = None if store is None else Adaptation(store, probe_of(address), str(store.path))
     if adaptation is not None:
         plan = adaptation.plan(plan)
-    return plan, LineWatch(timed=plan.medium == "line", parity=plan.sign_on.parity, adaptation=adaptation)
+    timed = plan.medium == "line"
+    return plan, LineWatch(timed=timed, parity=plan.sign_on.parity, adaptation=adaptation, unasked=True)
 
 
 def round_trip_of(port: object) -> float:

@@ -23,6 +23,7 @@ _COMMANDS = {
     "read": "reading",
     "registers": "reading",
     "listen": "listen",
+    "watch": "watch",
     "clock": "reading",
     "profile": "profile",
     "events": "events",

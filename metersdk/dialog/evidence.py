@@ -111,6 +111,11 @@ class Record:
         """The first and the last turns, as far as their speed is known."""
         return tuple(turn for turn in (*self._head, *self._tail) if turn.baud and (turn.sent or turn.pieces))
 
+    @property
+    def last(self) -> Turn:
+        """The turn that is still open."""
+        return self._turn
+
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
 

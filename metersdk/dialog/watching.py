@@ -14,6 +14,7 @@ from metersdk.dialog.adapting import Adaptation
 from metersdk.dialog.diagnosis import diagnose
 from metersdk.dialog.evidence import Evidence, LineCounters, Record
 from metersdk.dialog.reporting import report_of
+from metersdk.dialog.unasked import Unasked
 from metersdk.effects import Answer, Dialog, Effect, Emit, Now, Receive, Send, SetLine
 from metersdk.errors import Finding, MeterError, NoAnswer, PortError, RemoteProtocolError
 from metersdk.frame.buffer import FrameCounts
@@ -33,6 +34,7 @@ class LineWatch:
         counters: asks the driver for its counters; None where it has none.
         parity: see ``Evidence``.
         adaptation: learns from it.
+        unasked: octets that come before the first request, or between two calls, are a finding.
     """
 
     def __init__(
@@ -42,9 +44,11 @@ class LineWatch:
         counters: Callable[[], LineCounters | None] | None = None,
         parity: str = "software",
         adaptation: Adaptation | None = None,
+        unasked: bool = False,
     ) -> None:
         self.record = Record()
         self._adaptation = adaptation
+        self._unasked = Unasked() if unasked and timed else None
         self._error: MeterError | None = None
         self.counts: list[FrameCounts] = []
         self.tolerated: dict[str, int] = {}
@@ -82,6 +86,8 @@ class LineWatch:
 
     def over(self, dialog: Dialog[T]) -> Dialog[T]:
         """``dialog``, watched."""
+        if self._unasked is not None:
+            dialog = self._unasked.over(dialog, self.record.last)
         try:
             return (yield from self._watched(dialog))
         except _OF_THE_LINE as error:
