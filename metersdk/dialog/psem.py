@@ -25,6 +25,8 @@ from metersdk.errors import LimitExceeded, MeterError, NoAnswer, PortClosed, Pse
 _RENEWALS = 3
 # What says that this meter has no such service, or not with these parameters, and nothing about the rest.
 _NOT_SERVED = (Response.ERR, Response.SNS, Response.ONP, Response.IAR)
+# What says that the meter is in another state than base.
+_ELSEWHERE = (Response.ISSS, Response.RNO)
 _READ, _LOGON = Service.READ, Service.LOGON
 
 
@@ -78,7 +80,7 @@ class Psem(PsemServices):
             SecurityError: the meter does not know the key.
             PsemError: a service was refused.
         """
-        found = yield from self.identify()
+        found = yield from self._identified()
         yield Emit(State("identified", str(found)))
         if wanted.timing is not None:
             try:
@@ -117,6 +119,21 @@ class Psem(PsemServices):
             return
         except MeterError:
             yield from self._reset()
+
+    def _identified(self) -> Dialog[Identification]:
+        """Identify, also a meter that is still in the session of somebody who left without a word."""
+        try:
+            return (yield from self.identify())
+        except PsemError as error:
+            if error.response not in _ELSEWHERE:
+                raise
+        yield from self._note("psem-old-session", "the meter was still in an earlier session; that was ended")
+        try:
+            yield from self.terminate()
+        except (PsemError, NoAnswer, RemoteProtocolError):
+            yield Sleep(self._timing.recovery)
+            yield from self._reset()
+        return (yield from self.identify())
 
     def _negotiated(self, wanted: SignOn) -> Dialog[bool]:
         """Negotiate as well as it goes -> whether anything has changed."""

@@ -91,7 +91,10 @@ class Transport(Protocol):
 
 @runtime_checkable
 class Link(Transport, Protocol):
-    """A transport whose packets and speed can be negotiated."""
+    """A transport whose packets and speed can be negotiated; ``baud`` is the present speed."""
+
+    @property
+    def baud(self) -> int: ...
 
     def adopt(self, packet_size: int, packets: int, baud: int | None = None) -> Dialog[None]:
         """Go on with these; None: at the same speed."""
@@ -168,7 +171,11 @@ class PsemServices:
             raise LocalProtocolError("over this transport nothing is negotiated")
         codes = tuple(_code_of(baud) for baud in bauds)
         answer = yield from self._ask(psem.Negotiate(packet_size, packets, codes), Negotiated)
-        if answer.packet_size < _LEAST_PACKET or not answer.packets or (codes and answer.baud not in codes):
+        if (
+            answer.packet_size < _LEAST_PACKET
+            or not answer.packets
+            or (codes and answer.baud not in codes and BAUD_CODES.get(answer.baud) != link.baud)
+        ):
             raise RemoteProtocolError(
                 f"Negotiate was answered with {answer.packets} packets of {answer.packet_size} octets, "
                 f"baud code {answer.baud:02X}",
