@@ -35,6 +35,7 @@ _COMMANDS = {
     "table": "tables",
     "procedure": "tables",
     "snapshot": "tables",
+    "line": "line",
     "vendors": "vendors",
     "exposure": "exposure",
     "scan": "scan",

@@ -12,6 +12,7 @@ from metersdk.apdu.keys import Secret
 from metersdk.cli import values
 from metersdk.cli.options import OBIS, Connection, talks
 from metersdk.cli.output import grid
+from metersdk.cli.speech import ask
 from metersdk.errors import LocalProtocolError
 from metersdk.meter import Meter
 from metersdk.model.cosem.base import Access, CosemObject
@@ -135,7 +136,7 @@ def set_(
     hidden = value == "-"
     value = sys.stdin.readline().rstrip("\r\n") if hidden else value
     data = None if kind is None else _parsed(value, kind, None, hidden)
-    _ask(f"Write {'this' if hidden else value} to {obis} attribute {attribute}?", yes)
+    ask(f"Write {'this' if hidden else value} to {obis} attribute {attribute}?", yes)
     with connection.open() as meter:
         if data is None:
             # A careless meter would tell the password it has now.
@@ -173,7 +174,7 @@ def _parsed(text: str, kind: str | None, now: Data | None, hidden: bool) -> Data
 def action(connection: Connection, parameter: str | None, yes: bool, class_id: int, obis: Obis, method: int) -> None:
     """Invoke a method. On a terminal it asks first."""
     data: Data | None = None if parameter is None else values.parse_parameter(parameter)
-    _ask(f"Invoke method {method} of {obis}?", yes)
+    ask(f"Invoke method {method} of {obis}?", yes)
     with connection.open() as meter:
         result = meter.action(class_id, obis, method, data)
     out = connection.out
@@ -184,9 +185,3 @@ def action(connection: Connection, parameter: str | None, yes: bool, class_id: i
     else:
         content: dict[str, object] = {"class_id": class_id, "obis": str(obis), "method": method}
         out.one(connection.name, "done", {**content, "result": plain(result)})
-
-
-def _ask(question: str, yes: bool) -> None:
-    """Before something is changed, where a person is there to be asked."""
-    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        click.confirm(question, abort=True, err=True)

@@ -14,6 +14,7 @@ from metersdk.apdu.keys import Secret
 from metersdk.cli.options import Connection, talks
 from metersdk.cli.output import describe, grid
 from metersdk.cli.secrets import password
+from metersdk.cli.speech import ask
 from metersdk.errors import LocalProtocolError, MeterReportedError
 from metersdk.meter import Programming
 
@@ -57,7 +58,7 @@ def programming(
     if what != "read":
         if not may_write:
             raise LocalProtocolError(f"{what} changes the meter", hint="say so with --write")
-        _ask(f"{what.capitalize()} {address}?", yes)
+        ask(f"{what.capitalize()} {address}?", yes)
     hidden = "-" in values
     # What does not stand on the command line stays out of a trace, too.
     given = [Secret(sys.stdin.readline().rstrip("\r\n")) if value == "-" else value for value in values]
@@ -139,9 +140,3 @@ def _show(connection: Connection, found: Sequence[tuple[str, DataSet]]) -> None:
 def _described(asked: str, one: DataSet) -> dict[str, object]:
     values = [{"text": value.text, "unit": value.unit} for value in one.values]
     return {"address": one.address or asked, "values": values}
-
-
-def _ask(question: str, yes: bool) -> None:
-    """Before something is changed, where a person is there to be asked."""
-    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        click.confirm(question, abort=True, err=True)

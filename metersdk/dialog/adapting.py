@@ -131,8 +131,7 @@ class Adaptation:
         return changes
 
     def _key(self, identification: str) -> str:
-        """An identification names a model; the address that was asked for names the meter; else its probe does."""
-        return f"{identification} {self._address or self._probe}"
+        return _meter_key(identification, self._address, self._probe)
 
     def _tell(self, text: str) -> None:
         state = State("remembered", text)
@@ -141,7 +140,7 @@ class Adaptation:
 
     def _say_so(self, rest: int) -> None:
         text = f"at {INITIAL_BAUD} Bd for {rest} more sessions: earlier ones suffered at the speed this meter offers"
-        forget = f"to forget it remove {self._place}; " if self._place else ""
+        forget = f"to forget it: metersdk line forget, or remove {self._place}; " if self._place else ""
         found = Finding("remembered-speed", text, "line", -1, f"{forget}memory=False (--no-memory) leaves it out once")
         if found not in self.told:
             self.told.append(found)
@@ -205,6 +204,21 @@ class Adaptation:
         self.best_baud = _best(meter)
         if meter != before:
             self._store.put(METERS, key, meter)
+
+
+def entries_of(
+    sections: Mapping[str, Mapping[str, object]], probe: str, address: str = ""
+) -> tuple[tuple[str, str], ...]:
+    """What is kept of a probe, and of the meters it met: section and key of each. With an ``address``: of the meters
+    that were asked by it."""
+    ending = _meter_key("", address, probe)
+    meters = (key for key in sections.get(METERS, ()) if key.endswith(ending))
+    return (*((PROBES, key) for key in sections.get(PROBES, ()) if key == probe), *((METERS, key) for key in meters))
+
+
+def _meter_key(identification: str, address: str, probe: str) -> str:
+    """An identification names a model; the address that was asked for names the meter; else its probe does."""
+    return f"{identification} {address or probe}"
 
 
 def _used(select: Answer) -> float:

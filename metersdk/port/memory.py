@@ -56,6 +56,11 @@ class MemoryFile:
         """All that is kept."""
         return self._read()
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the file may be replaced: it is not there, is empty, or carries the mark."""
+        return self._load() is not None
+
     def forget(self) -> None:
         """Forget everything."""
         if self._load() is None:
@@ -151,4 +156,5 @@ def probe_of(address: Address) -> str:
                 return name
     except OSError:
         pass
-    return address.path
+    # Unplugged it has its name nevertheless.
+    return os.path.basename(address.path) if os.path.dirname(address.path) == _BY_ID else address.path

@@ -152,4 +152,7 @@ def test_a_probe_goes_by_the_name_that_stays(monkeypatch: pytest.MonkeyPatch, tm
     assert probe_of(parse_address(str(device))) == str(device)
     monkeypatch.setattr("metersdk.port.memory._BY_ID", str(tmp_path))
     assert probe_of(parse_address(str(device))) in ("ttyUSB7", "usb-Probe_0001")
+    named.unlink()
+    device.unlink()
+    assert probe_of(parse_address(str(named))) == "usb-Probe_0001"
     assert probe_of(parse_address("socket://127.0.0.1:4001")) == "tcp://127.0.0.1:4001"
