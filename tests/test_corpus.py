@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 import metersdk
-from metersdk.apdu import acse, axdr, sml, xdlms
+from metersdk.apdu import acse, axdr, psem, sml, xdlms
 from metersdk.apdu.cipher import Keys, Secret, Security, SecurityContext, is_protected, split, unwrap_key
 from metersdk.apdu.dataset import DataSetParser
 from metersdk.apdu.initiate import decode_initiate_request, decode_initiate_response
 from metersdk.dialog import iec62056_21_readout
 from metersdk.errors import DecodeError, MeterError
 from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.frame.c1218 import Packet
 from metersdk.frame.hdlc import LLC_COMMAND, LLC_RESPONSE, Frame, FrameKind, is_incomplete, resync, take_frame
 from metersdk.frame.iec62056_21 import Command, find_identification
 from metersdk.frame.sml import frames as sml_frames
@@ -233,6 +234,9 @@ def programming(capture: Any) -> None:
 def packet(capture: Any) -> None:
     table = metersdk.scan(capture.bytes, "c1218")
     assert table.good == capture.meta["integrity"]["packets"]
+    data = Packet.decode(capture.bytes).data
+    unit = psem.decode_request(data) if data[0] else psem.decode_answer(psem.Service.LOGON, data)
+    assert not isinstance(unit, psem.OtherRequest) and Packet(unit.encode()).encode() == capture.bytes
 
 
 DECODERS: dict[str, Callable[[Any], None]] = {

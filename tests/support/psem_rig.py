@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -115,11 +116,12 @@ class PsemRig:
         intercept: Intercept | None = None,
         reaction: float = 0.0,
         timing: PsemTiming | None = None,
+        wrapped: Callable[[Dialog[None]], Dialog[None]] = lambda served: served,
     ) -> None:
         self.device = device
         self.settings = settings or C1218Settings()
         meter = serve_c1218(device, faults=faults, rules=rules, intercept=intercept, reaction=reaction)
-        self.port = VirtualPort(meter, model or LineModel(baud=9600))
+        self.port = VirtualPort(wrapped(meter), model or LineModel(baud=9600))
         self.events: list[object] = []
         self.new_client(timing)
 
