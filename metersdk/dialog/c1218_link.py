@@ -24,8 +24,8 @@ sender, and the CRC. The rules that follow keep an answer from being taken for t
 
 What remains: a meter that answers a request made anew twice, the second time later than ``response_timeout`` after the
 first; and a meter that acknowledges the first request of a session, and then repeats an answer of an earlier session
-which reads as one to Identify. An Identify answer of less than 3 octets is none (a meter still in a session says ISSS:
-one that stays alone is believed).
+which reads as one to Identify. What cannot be an answer to Identify is dropped: a whole answer to Read, and what is
+shorter than 3 octets (of a refusal, as a meter says it that is still in a session: unless it stays alone).
 
 Every waiting is bounded: by ``retries`` for each packet, by 256 packets for each answer, by the time the longest packet
 takes for each packet begun.
@@ -37,6 +37,7 @@ from enum import Enum
 from math import inf
 from typing import Final
 
+from metersdk.apdu.psem import READ_OVERHEAD, Service
 from metersdk.dialog.c1218_station import (
     MOST_PACKETS,
     C1218Settings,
@@ -55,18 +56,23 @@ from metersdk.frame.c1218 import ACK, NAK, Packet, split
 __all__ = ["C1218Link", "C1218Settings", "LinkFaults", "Tally"]
 
 # Services that change nothing, and those after which nothing is asked (C12.18-2006 clause 5).
-_IDENTIFY: Final = 0x20
-_HARMLESS = frozenset((_IDENTIFY, *range(0x30, 0x40), 0x70))
-_FAREWELL = frozenset((0x21, 0x22, 0x52))
+_HARMLESS = frozenset((Service.IDENTIFY, Service.WAIT, *range(Service.READ, Service.READ_OFFSET + 1)))
+_FAREWELL = frozenset((Service.TERMINATE, Service.DISCONNECT, Service.LOGOFF))
 # A request is made anew so often.
 _ROUNDS: Final = 3
 # Octets of the longest service unit: a Write of a whole table with its head, or the answer to a Read.
 _MAX_UNIT: Final = 0xFFFF + 16
-# Least octets of an answer to Identify: ok, standard, version, revision.
-_IDENTIFICATION: Final = 3
 _SHORT_QUIET: Final = 0.3
 _WAKE_UP: Final = b"\x55"
 _WAKE_UP_PAUSE: Final = 0.05
+
+
+def _identifies(answer: bytes) -> bool:
+    """Whether this may be an answer to Identify: a whole answer to Read is none (count, octets, checksum), nor is one
+    of less than 3 octets. ``00 00 01 00 00`` is both; nothing else is."""
+    count = int.from_bytes(answer[1:3], "big")
+    table = count > 1 and len(answer) == count + READ_OVERHEAD and sum(answer[3:]) & 0xFF == 0
+    return len(answer) >= 3 and not table
 
 
 class _Trust(Enum):
@@ -223,19 +229,21 @@ class C1218Link(Station):
         """The answer, after what cannot be one to Identify."""
         now: float = yield Now()
         answer = yield from self._collect(now + patience, last)
-        if payload[:1] != bytes((_IDENTIFY,)):
+        if payload[:1] != bytes((Service.IDENTIFY,)):
             return answer
-        short: bytes | None = None
+        refusal: bytes | None = None
         for _ in range(self.settings.retries + 1):
-            if not isinstance(answer, bytes) or len(answer) >= _IDENTIFICATION:
+            if not isinstance(answer, bytes) or _identifies(answer):
                 break
-            # 00 alone answers something else. A refusal may be one of Identify: then nothing follows it.
-            short = answer if answer[:1] != b"\x00" else short
+            if answer[:1] == b"\x00":
+                yield from self._left_over()
+            else:
+                # It may be one of this Identify, too: then nothing follows it.
+                refusal = answer
             now = yield Now()
-            answer = yield from self._collect(now + (_SHORT_QUIET if short else patience), last)
-            if short is not None and answer is Mark.SILENT:
-                return short
-            yield from self._left_over()
+            answer = yield from self._collect(now + (_SHORT_QUIET if refusal else patience), last)
+            if refusal is not None and answer is Mark.SILENT:
+                return refusal
         return answer
 
     def _settle(self, service: bytes, trust: _Trust) -> Dialog[None]:
@@ -284,7 +292,7 @@ class C1218Link(Station):
             self._pending = theirs
             return True
         same = theirs.data == self._unasked and self._kind(theirs) is Kind.NEW and self._last is not None
-        if same and ours.is_last and not theirs.multi and len(theirs.data) >= _IDENTIFICATION:
+        if same and ours.is_last and not theirs.multi and _identifies(theirs.data):
             # The meter says the same to each Identify, and its ACK does not come through.
             self._pending = theirs
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -10,6 +11,7 @@ from metersdk.dialog.c1218_link import C1218Link, C1218Settings, LinkFaults
 from metersdk.effects import Dialog, Now, Receive, Send, Sleep
 from metersdk.errors import MeterError, NoAnswer
 from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.frame.c1218 import ACK, NAK, Packet, PacketReader
 from metersdk.port.drive import run
 from metersdk.port.line import LineModel
 from metersdk.port.virtual import VirtualPort
@@ -127,3 +129,105 @@ def _await(octets: bytes, seconds: float) -> Dialog[None]:
         now = yield Now()
         assert now < end, f"{octets.hex()} did not come, but {heard.hex()}"
         heard += yield Receive(end - now)
+
+
+@dataclass
+class Chance(LinkFaults):
+    """Faults by chance: shares of packets damaged, packets sent twice, acknowledgements lost or damaged."""
+
+    seed: int
+    corrupt: float = 0.0
+    twice: float = 0.0
+    lose_ack: float = 0.0
+    change_ack: float = 0.0
+    lose_octet: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+
+    def packet(self, octets: bytes) -> tuple[bytes, ...]:
+        if self.chance.random() < self.corrupt:
+            at = self.chance.randrange(len(octets))
+            octets = octets[:at] + bytes((octets[at] ^ 1 << self.chance.randrange(8),)) + octets[at + 1 :]
+        if self.chance.random() < self.lose_octet:
+            at = self.chance.randrange(len(octets))
+            octets = octets[:at] + octets[at + 1 :]
+        return (octets, octets) if self.chance.random() < self.twice else (octets,)
+
+    def acknowledgement(self, octet: bytes) -> bytes:
+        if self.chance.random() < self.lose_ack:
+            return b""
+        if self.chance.random() < self.change_ack:
+            return bytes((self.chance.randrange(256),))
+        return octet
+
+
+@dataclass
+class PlainMeter(Meter):
+    """A meter of another make: one packet each way, it knows duplicates, and is deaf to all but ACK and NAK where it
+    awaits an ACK.
+
+    ``queues``: what came meanwhile is read afterwards; else it is lost. ``repeats``: so many times the answer is sent
+    again at once. ``strict``: a request with the last toggle is dropped, whatever it asks.
+    """
+
+    queues: bool = True
+    repeats: int = 0
+    strict: bool = False
+    give_up: int = 3
+
+    def run(self, faults: LinkFaults, ack_timeout: float = 0.5, traffic: float = 1.5) -> Dialog[None]:
+        buffer = ReceiveBuffer()
+        reader = PacketReader(buffer)
+        last: Packet | None = None
+        toggle = False
+        while True:
+            unit = reader.next(64)
+            if unit is None:
+                data = yield Receive(0.2 if reader.missing else traffic)
+                if not data:
+                    last, toggle = (last, toggle) if reader.missing else (None, False)
+                    reader.give_up()
+                buffer.feed(data)
+                continue
+            if not isinstance(unit, Packet):
+                continue
+            yield from _say(faults.acknowledgement(ACK))
+            if last is not None and unit.toggle == last.toggle and (self.strict or unit.check == last.check):
+                continue
+            last = unit
+            self.asked.append(unit.data)
+            if seconds := self.slow(len(self.asked)):
+                yield Sleep(seconds)
+            packet = Packet(self.answer(unit.data), toggle).encode()
+            toggle = not toggle
+            for _ in range(self.give_up + 1):
+                for _ in range(self.repeats + 1):
+                    for piece in faults.packet(packet):
+                        yield Send(piece)
+                if (yield from self._acknowledged(buffer, ack_timeout)):
+                    break
+            else:
+                last, toggle = None, False
+
+    def _acknowledged(self, buffer: ReceiveBuffer, seconds: float) -> Dialog[bool]:
+        now: float = yield Now()
+        end = now + seconds
+        kept = b""
+        try:
+            while (now := (yield Now())) < end:
+                data = yield Receive(end - now)
+                for at, octet in enumerate(data):
+                    if octet in ACK + NAK:
+                        kept += data[at + 1 :]
+                        return octet == ACK[0]
+                    kept += data[at : at + 1]
+            return False
+        finally:
+            if self.queues:
+                buffer.feed(kept)
+
+
+def _say(octets: bytes) -> Dialog[None]:
+    if octets:
+        yield Send(octets)
