@@ -51,6 +51,32 @@ def test_every_kind(kind: str, frame: bytes) -> None:
     assert table.frame(0) == frame
 
 
+def packet(data: bytes, control: int = 0) -> bytes:
+    head = bytes((0xEE, 0, control, 0)) + len(data).to_bytes(2, "big") + data
+    return head + fast.crc16(head).to_bytes(2, "little")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        *(b"\x06\x15\xee", b"\xee\xee\xee", bytes.fromhex("ee0000001ff8"), bytes.fromhex("ee0000000001")),
+        *(bytes.fromhex("ee00000000"), bytes.fromhex("ee00ff000001"), IDENTIFY[:-1] + b"\x00", IDENTIFY[:-1]),
+    ],
+)
+def test_a_good_c1218_packet_behind_garbage(garbage: bytes) -> None:
+    """A header that lies hides nothing: the search goes on inside what it claims."""
+    first, second = packet(b"\x30\x00\x17", 0x20), packet(b"\x00" + b"\xee" * 40, 0xC0)
+    table = scan(garbage + first + b"\x06" + second + b"\x06", "c1218")
+    good = [(record.offset, record.length) for record in table if record.ok]
+    assert good == [(len(garbage), len(first)), (len(garbage) + len(first) + 1, len(second))]
+    assert all(record.offset < len(garbage) for record in table if not record.ok)
+
+
+def test_the_longest_c1218_packet() -> None:
+    assert scan(packet(bytes(8184)), "c1218").good == 1
+    assert len(scan(packet(bytes(8185)), "c1218")) == 0
+
+
 @pytest.mark.parametrize("kind", ["hdlc", "iec62056-21", "c1218"])
 def test_nothing_found(kind: str) -> None:
     for empty in (scan(b"", kind), scan(b"plain text", kind)):
