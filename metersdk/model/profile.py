@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
+    from metersdk.model.c1219.registry import TableSet
+
 Scalers: TypeAlias = "Mapping[str, tuple[int, Unit | int]] | Sequence[tuple[int, Unit | int] | None]"
 """(scaler, unit) by OBIS code, or for each column in order."""
 
@@ -163,6 +165,33 @@ class Profile:
         last = decoder.finish()
         table = first.table if not len(last) else concat([t for t in (first.table, last.table) if t.rows])
         return cls(head, table, truncated=last.truncated, findings=last.findings)
+
+    @classmethod
+    def from_c1219(cls, tables: TableSet, set_number: int = 1, *, quirks: Quirks = _QUIRKS) -> Profile:
+        """Decode a load profile of ANSI C12.19 from its tables, as they were read.
+
+        Args:
+            tables: 0, 61, 62, 63 and the whole data table, 63 + ``set_number``; 11, 12, 15, 16 for units and factors,
+                51, 52, 53 for what the times count by.
+            set_number: 1 to 4.
+            quirks: ``local_deviation`` is used where the tables do not tell the zone.
+
+        Raises:
+            LocalProtocolError: a table is missing, or the meter has no such set.
+            DecodeError: a table cannot be decoded, or the tables contradict each other.
+        """
+        # The descriptions of all tables take time to load: only whoever has such a meter waits for it.
+        from metersdk.model.c1219.load_profile_rows import RowReader
+        from metersdk.model.c1219.load_profile_tables import layout_of, state_of
+
+        state = state_of(tables, set_number)
+        layout = layout_of(tables, set_number, quirks=quirks).ordered(state)
+        octets = tables.raw(layout.table)
+        blocks = ((place, octets[place.offset : place.offset + place.size]) for place in layout.places(state))
+        rows = RowReader(layout).read(blocks)
+        head = ProfileHead(columns=layout.columns, period=layout.period, obis=layout.obis)
+        findings = (*layout.findings, *layout.basis.findings, *rows.findings)
+        return cls(head, rows.table, truncated=rows.truncated, findings=findings)
 
     @classmethod
     def concat(cls, pieces: Iterable[Profile]) -> Profile:

@@ -1,0 +1,191 @@
+"""What the tables of a meter say of its load profiles: 61 and 62 how blocks are written, 63 where they are, 12, 15 and
+16 what the channels measure, 52 and 53 what the times count by."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+from metersdk.errors import DecodeError, Finding, LocalProtocolError
+from metersdk.fast.c1219_layout import STAMP_SIZES, BlockLayout, Number
+from metersdk.model.c1219.formats import IntFormat, NiFormat, TmFormat
+from metersdk.model.c1219.load_profile import (
+    INTERVAL_FORMATS,
+    Channel,
+    ListState,
+    LoadProfileLayout,
+    TimeBasis,
+    channel_head,
+    decimals_of,
+)
+from metersdk.model.c1219.profile_tables import (
+    ActualLoadProfile,
+    LoadProfileControl,
+    LoadProfileStatus,
+    LpControl,
+    LpFlags,
+    LpSet,
+)
+from metersdk.model.c1219.registry import TableSet
+from metersdk.model.c1219.time_tables import Clock, ClockState, TimeOffset, TimeQualifier
+from metersdk.model.quirks import Quirks
+
+TABLES_NEEDED: Final = (11, 12, 15, 16, 51, 52, 53)
+"""Tables that tell units, factors and times; a profile can be read without them."""
+
+_NI: Final = {64: "ni_format1", 128: "ni_format2"}
+_STANDARD: Final = Quirks()
+# Minutes: time zones lie between -12 and +14 hours of UTC; daylight saving is an hour, and was two.
+_FARTHEST: Final = 15 * 60
+_MOST_SEASON: Final = 120
+
+
+def layout_of(tables: TableSet, set_number: int = 1, *, quirks: Quirks = _STANDARD) -> LoadProfileLayout:
+    """One set of a meter, from tables 0, 61 and 62, and of ``TABLES_NEEDED`` what was read.
+
+    Args:
+        tables: what was read of the meter.
+        set_number: 1 to 4.
+        quirks: ``local_deviation`` is used where the tables do not tell the zone.
+
+    Raises:
+        LocalProtocolError: the meter has no such set, or table 0, 61 or 62 was not read.
+        DecodeError: one of them cannot be decoded, or what it tells is impossible.
+    """
+    limits, control = tables.get(61), tables.get(62)
+    if not isinstance(limits, ActualLoadProfile) or not isinstance(control, LoadProfileControl):
+        raise LocalProtocolError("tables 61 and 62 are described as something else", layer="data")
+    size, channels = limits.set(set_number), control.set(set_number)
+    if size is None or channels is None:
+        raise LocalProtocolError(f"the meter has no load profile set {set_number}", layer="data")
+    block = _block(tables, limits.lp_flags, size, channels)
+    if not size.nbr_blks or not size.nbr_blk_ints:
+        raise DecodeError(f"table 61: {size.nbr_blks} blocks of {size.nbr_blk_ints} intervals", layer="data")
+    findings: list[Finding] = []
+    return LoadProfileLayout(
+        set_number,
+        size.nbr_blks,
+        block,
+        tuple(_channel(tables, channels, n, block.value, findings) for n in range(size.nbr_chns)),
+        basis_of(tables, quirks),
+        tuple(findings),
+        limits.lp_flags.blk_end_rd_indicator_flag,
+    )
+
+
+def _block(tables: TableSet, flags: LpFlags, size: LpSet, control: LpControl) -> BlockLayout:
+    formats = tables.configuration.formats
+    try:
+        if formats.tm_format >= len(STAMP_SIZES):
+            raise ValueError(f"TM_FORMAT {formats.tm_format} is reserved")
+        if formats.int_format > max(IntFormat):
+            raise ValueError(f"INT_FORMAT {formats.int_format} is reserved")
+        if control.int_fmt_cde in _NI:
+            value = _ni(getattr(formats, _NI[control.int_fmt_cde]))
+        elif control.int_fmt_cde in INTERVAL_FORMATS:
+            value = INTERVAL_FORMATS[control.int_fmt_cde]
+        else:
+            raise ValueError(f"INT_FMT_CDE {control.int_fmt_cde} is none of the standard")
+        return BlockLayout(
+            size.nbr_chns,
+            size.nbr_blk_ints,
+            value,
+            period_ms=size.max_int_time * 60_000,
+            big_endian=formats.order == "big",
+            int_format=formats.int_format,
+            time_format=formats.tm_format,
+            reading=_ni(formats.ni_format1) if flags.blk_end_read_flag else None,
+            pulses=flags.blk_end_pulse_flag,
+            simple_status=flags.simple_int_status_flag,
+            extended_status=flags.extended_int_status_flag,
+        )
+    except (ValueError, LocalProtocolError) as error:
+        raise DecodeError(f"tables 0, 61 and 62: {error}", layer="data") from error
+
+
+def _ni(number: int) -> Number:
+    try:
+        return Number(NiFormat(number))
+    except ValueError:
+        raise ValueError(f"NI_FORMAT {number} is reserved") from None
+
+
+def _channel(tables: TableSet, control: LpControl, n: int, value: Number, findings: list[Finding]) -> Channel:
+    selected = control.lp_sel_set[n]
+    scalar = control.scalars_set[n] if control.scalars_set is not None else 1
+    divisor = control.divisor_set[n] if control.divisor_set is not None else 1
+    if not scalar or not divisor:
+        findings.append(
+            Finding("lp-divisor", f"table 62: channel {n + 1} has scalar {scalar}, divisor {divisor}", "data")
+        )
+    per_pulse = Fraction(scalar, divisor) if scalar and divisor else Fraction(1)
+    head = channel_head(
+        n + 1, None, None, None, decimals=decimals_of(value), source=f"source {selected.lp_source_select}"
+    )
+    return Channel(head, selected.lp_source_select, selected.end_blk_rdg_source_select, per_pulse)
+
+
+def basis_of(tables: TableSet, quirks: Quirks = _STANDARD) -> TimeBasis:
+    """What the times of a meter count by: by the qualifiers of its clock (table 52 or 55) and the zone of table 53.
+
+    Without qualifiers counted times (TM_FORMAT 3, 4) are UTC, as the standard has it, unless ``quirks.local_deviation``
+    says otherwise; times in fields are local, with daylight saving in them where the status of an interval says so.
+    """
+    qualifier = _qualifier(tables)
+    counted = tables.configuration.tm_format in (TmFormat.MINUTES, TmFormat.SECONDS)
+    offset = tables.find(53)
+    zone, season = (offset.time_zone_offset, offset.dst_time_amt) if isinstance(offset, TimeOffset) else (None, None)
+    deviation = quirks.local_deviation if quirks.local_deviation is not None or zone is None else -zone
+    if deviation is not None and abs(deviation) > _FARTHEST:
+        deviation = None
+    amount = season if season and season <= _MOST_SEASON else 60
+    findings = []
+    if qualifier is None:
+        utc, seasons = counted and quirks.local_deviation is None, True
+        if utc:
+            text = "tables 52 and 55 do not tell what times count by: they are taken for UTC"
+            findings.append(Finding("lp-time-basis", text, "data", hint="many meters count local time"))
+    else:
+        local = qualifier.tm_zn_applied_flag or qualifier.dst_applied_flag
+        utc = not local and (qualifier.gmt_flag or counted)
+        seasons = qualifier.dst_applied_flag
+    if not utc and deviation is None and tables.configuration.tm_format:
+        hint = "give Quirks(local_deviation=300) for Eastern time"
+        findings.append(Finding("zone-unknown", "times are the meter's local ones", "data", hint=hint))
+    return TimeBasis(deviation, utc, seasons and not utc, amount, tuple(findings))
+
+
+def _qualifier(tables: TableSet) -> TimeQualifier | None:
+    for number in (52, 55):
+        clock = tables.find(number)
+        if isinstance(clock, Clock | ClockState):
+            return clock.time_date_qual
+    return None
+
+
+def state_of(tables: TableSet, set_number: int = 1) -> ListState:
+    """What table 63 says of a set.
+
+    Raises:
+        LocalProtocolError: the meter has no such set, or table 63 was not read.
+        DecodeError: it cannot be decoded.
+    """
+    table = tables.get(63)
+    found = table.set(set_number) if isinstance(table, LoadProfileStatus) else None
+    if found is None:
+        raise LocalProtocolError(f"the meter has no load profile set {set_number}", layer="data")
+    flags = found.lp_set_status_flags
+    return ListState(
+        blocks=found.nbr_valid_blocks,
+        last=found.last_block_element,
+        sequence=found.last_block_seq_nbr,
+        intervals=found.nbr_valid_int,
+        unread=found.nbr_unread_blocks,
+        descending=bool(flags.order),
+        circular=bool(flags.list_type),
+        intervals_descending=bool(flags.interval_order),
+        overflow=flags.overflow_flag,
+        inhibited=flags.block_inhibit_overflow_flag,
+        active=flags.active_mode_flag,
+        test=bool(flags.test_mode),
+    )
