@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from c1222_rows import rows as monitored
+from pcap import payloads
 
 import metersdk
 from metersdk.apdu import acse, axdr, psem, sml, xdlms
@@ -22,12 +24,14 @@ from metersdk.dialog import iec62056_21_readout
 from metersdk.errors import DecodeError, MeterError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.c1218 import Packet
+from metersdk.frame.c1222 import C1222_PORT, message_size
 from metersdk.frame.hdlc import LLC_COMMAND, LLC_RESPONSE, Frame, FrameKind, is_incomplete, resync, take_frame
 from metersdk.frame.iec62056_21 import Command, find_identification
 from metersdk.frame.sml import frames as sml_frames
 from metersdk.frame.telegram import telegrams
 from metersdk.frame.wrapper import Wpdu, take_wpdu
-from metersdk.model.telegram import from_data_sets, from_sml
+from metersdk.model.telegram import from_sml
+from metersdk.model.text import readings_of
 
 DOC = Path(__file__).resolve().parent.parent / "docs" / "captures.md"
 UNITS: dict[int, Callable[[bytes], Any]] = {
@@ -132,19 +136,29 @@ def session(capture: Any) -> None:
 
 def pcap(capture: Any) -> None:
     """The same sessions as packets of Ethernet."""
-    decoder, content, at, count = Decoder(capture.meta["keys"]), capture.bytes, 24, 0
-    while at < len(content):
-        size = int.from_bytes(content[at + 8 : at + 12], "little")
-        packet, at = content[at + 30 : at + 16 + size], at + 16 + size
-        if packet[9:10] != b"\x06":
-            continue
-        segment = packet[(packet[0] & 15) * 4 : int.from_bytes(packet[2:4], "big")]
-        payload = segment[(segment[12] >> 4) * 4 :]
-        while payload[:2] == b"\0\1":
-            end = 8 + int.from_bytes(payload[6:8], "big")
-            decoder.unit(payload[8:end])
-            payload, count = payload[end:], count + 1
+    decoder, count = Decoder(capture.meta["keys"]), 0
+    for packet in payloads(capture.bytes):
+        buffer = ReceiveBuffer()
+        if packet.octets[:2] == b"\0\1":
+            buffer.feed(packet.octets)
+        while (wpdu := take_wpdu(buffer)) is not None:
+            decoder.unit(wpdu.apdu)
+            count += 1
     assert count > 250
+
+
+def network(capture: Any) -> None:
+    """C12.22: what another decoder logged of each message, service for service."""
+    lines = re.findall(r"^([TR])X ([0-9a-f]+)$", capture.bytes.decode("ascii"), re.M)
+    messages = [(bytes.fromhex(octets), way == "T") for way, octets in lines]
+    assert monitored(messages) == set(capture.meta["expected"]["zeek_baseline"])
+
+
+def network_pcap(capture: Any) -> None:
+    """The same as packets: one message in each that carries anything."""
+    packets = [(one.octets, one.destination == C1222_PORT) for one in payloads(capture.bytes)]
+    assert [message_size(octets) for octets, _ in packets] == [len(octets) for octets, _ in packets]
+    assert monitored(packets) == set(capture.meta["expected"]["zeek_baseline"])
 
 
 def apdu(capture: Any) -> None:
@@ -206,7 +220,7 @@ def telegram(capture: Any) -> None:
         if one.proved is False:
             raise DecodeError("the CRC is wrong")
         parser = DataSetParser()
-        readings, findings = from_data_sets((*parser.feed(one.body), *parser.finish()))
+        readings, findings = readings_of((*parser.feed(one.body), *parser.finish()))
         assert len(readings) >= 4 and not findings
 
 
@@ -261,6 +275,8 @@ DECODERS: dict[str, Callable[[Any], None]] = {
     "p1_ascii": telegram,
     "sml_negative": sml_file,
     "c1218": packet,
+    "c1222_payload": network,
+    "c1222_pcap": network_pcap,
 }
 
 

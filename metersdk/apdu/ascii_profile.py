@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import IntEnum
 from itertools import chain
 
@@ -30,6 +30,7 @@ LINE_LIMIT = 8192
 CHANNEL_LIMIT = 255
 FINDINGS_LIMIT = 1000
 
+_HOUR = timedelta(hours=1)
 _ZST = re.compile(r"([012])?(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?([WS])?", re.ASCII)
 _HEAD = re.compile(r"[^(]*")
 # Behind this many columns a pattern of the whole row costs more than it saves.
@@ -52,10 +53,14 @@ class Season(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Zst:
-    """A VDEW time stamp: ``local`` without zone, and the ``season`` it counts in; None where it does not say."""
+    """A VDEW time stamp: ``local`` without zone, and the ``season`` it counts in; None where it does not say.
+
+    ``to_the_second``: it tells the second.
+    """
 
     local: datetime
     season: Season | None = None
+    to_the_second: bool = field(default=True, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Zst:
@@ -73,9 +78,21 @@ class Zst:
             local = datetime(year + (1900 if year >= 90 else 2000), month, day, hour, minute, second)
         except ValueError as error:
             raise DecodeError(f"no such time: {text!r:.40} ({error})", layer="data") from error
+        season = None if digit is None else Season(int(digit))
         if letter:
-            return cls(local, Season.SUMMER if letter == "S" else Season.NORMAL)
-        return cls(local, None if digit is None else Season(int(digit)))
+            season = Season.SUMMER if letter == "S" else Season.NORMAL
+        return cls(local, season, numbers[-1] is not None)
+
+    @property
+    def normal(self) -> datetime:
+        """The moment on an axis where each is there once: normal time, or UTC where the meter counts so."""
+        return self.local - _HOUR if self.season is Season.SUMMER else self.local
+
+    def deviation(self, zone: int | None) -> int | None:
+        """UTC less ``local``, in minutes; ``zone`` is that of normal time, None where it is not known."""
+        if self.season is Season.UTC:
+            return 0
+        return zone if zone is None or self.season is not Season.SUMMER else zone - 60
 
     def encode(self, *, seconds: bool = True) -> str:
         """ZST13, or ZST11 without seconds; ZST12 and ZST10 where there is no season."""

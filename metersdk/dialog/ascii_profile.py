@@ -83,13 +83,8 @@ class Outcome:
     findings: list[Finding] = field(default_factory=list)
 
 
-def place(stamp: Zst) -> datetime:
-    """The moment on an axis without seasons: normal time, or UTC where the meter counts so."""
-    return stamp.local - _HOUR if stamp.season is Season.SUMMER else stamp.local
-
-
 def stamp_at(moment: datetime, season: Season | None) -> Zst:
-    """The time stamp of a place on that axis, in this season."""
+    """The time stamp of a moment of normal time, in this season (``Zst.normal``)."""
     return Zst(moment + _HOUR if season is Season.SUMMER else moment, season)
 
 
@@ -168,11 +163,11 @@ class ProfileAsker:
         out = self.outcome
         end = span.stop or self._clock
         position, part = span.start, timedelta(minutes=self._quirks.profile_chunk) or None
-        self._expected = None if position is None else place(position)
+        self._expected = None if position is None else position.normal
         failures = skips = successes = 0
         while True:
             stop = self._stop(position, end, part)
-            last_part = stop is None or (end is not None and place(stop) >= place(end))
+            last_part = stop is None or (end is not None and stop.normal >= end.normal)
             rows = out.rows
             asked: float = yield Now()
             self._seen = asked
@@ -195,7 +190,7 @@ class ProfileAsker:
             failures = 0 if came else failures + (_SILENCE if error.state == "sign-on" else 1)
             skips = 0 if came else skips
             behind = self._behind(None)
-            if behind is not None and (position is None or place(behind) > place(position)):
+            if behind is not None and (position is None or behind.normal > position.normal):
                 position = behind
             # Before a row has come nobody knows how much a part holds: nothing is left out.
             tries = _TRIES if self._period else _TRIES * _SKIPS
@@ -204,20 +199,20 @@ class ProfileAsker:
                     out.error = error
                     break
                 continue
-            whole = place(end) - place(position)
+            whole = end.normal - position.normal
             smallest = self._period or _LOG_PART
             part = max(min(part or whole, whole) // _SHRINK, smallest)
             if failures <= tries or part > smallest:
                 continue
             skips += 1
-            if skips >= _SKIPS or not self._period or place(position) + part > place(end):
+            if skips >= _SKIPS or not self._period or position.normal + part > end.normal:
                 out.missing.append((self._row_from(position), span.stop))
                 out.error = error
                 break
-            behind = stamp_at(place(position) + part, position.season)
+            behind = stamp_at(position.normal + part, position.season)
             first = self._row_from(position)
-            out.missing.append((first, stamp_at(max(place(behind) - smallest, place(first)), position.season)))
-            position, self._expected, failures = behind, place(behind), 0
+            out.missing.append((first, stamp_at(max(behind.normal - smallest, first.normal), position.season)))
+            position, self._expected, failures = behind, behind.normal, 0
         out.missing = _joined(out.missing, self._period)
         finished: float = yield Now()
         if self._lost is not None:
@@ -231,23 +226,23 @@ class ProfileAsker:
     def _row_from(self, position: Zst) -> Zst:
         """The first row at or behind it, as far as the capture period is known."""
         step = self._period or _MINUTE
-        return stamp_at(place(position) + (_EPOCH - place(position)) % step, position.season)
+        return stamp_at(position.normal + (_EPOCH - position.normal) % step, position.season)
 
     def _stop(self, position: Zst | None, end: Zst | None, part: timedelta | None) -> Zst | None:
         """The end of the next part, on a boundary of the capture period."""
         if position is None or end is None or part is None:
             return end if part is None or position is not None else None
         step = self._period or 15 * _MINUTE
-        raw = place(position) + part
+        raw = position.normal + part
         aligned = raw - (raw - _EPOCH) % step
-        return end if aligned >= place(end) else stamp_at(max(aligned, place(position) + _MINUTE), position.season)
+        return end if aligned >= end.normal else stamp_at(max(aligned, position.normal + _MINUTE), position.season)
 
     def _behind(self, stop: Zst | None) -> Zst | None:
         """Where to go on: behind the last row, or behind a part without rows."""
         if self._last is None:
             return stop
         following = self._last + self._period
-        if stop is not None and place(stop) > following:
+        if stop is not None and stop.normal > following:
             return stop
         return stamp_at(following, self._season)
 
@@ -314,7 +309,7 @@ class ProfileAsker:
             yield from self._take(rows)
 
     def _place_of(self, rows: Rows, row: int) -> datetime:
-        return place(rows.head.stamp) + (rows.first + row) * rows.head.period * _MINUTE
+        return rows.head.stamp.normal + (rows.first + row) * rows.head.period * _MINUTE
 
     def _heard(self, event: object, parser: AsciiProfileParser) -> Dialog[None]:
         if isinstance(event, Block):
@@ -372,7 +367,7 @@ class ProfileAsker:
         self._expected = last + self._period if self._period else None
         self.outcome.rows += rows.count - first
         early = self._place_of(rows, first)
-        self.outcome.missing = [each for each in self.outcome.missing if not early <= place(each[0]) <= last]
+        self.outcome.missing = [each for each in self.outcome.missing if not early <= each[0].normal <= last]
         yield from self._sink.add(rows, first)
         self._seen = yield Now()
         if self._lost is not None:
@@ -426,7 +421,7 @@ def _joined(spans: list[tuple[Zst, Zst | None]], step: timedelta) -> list[tuple[
     joined: list[tuple[Zst, Zst | None]] = []
     for first, last in spans:
         before = joined[-1][1] if joined else None
-        if before is not None and place(before) + step == place(first):
+        if before is not None and before.normal + step == first.normal:
             joined[-1] = (joined[-1][0], last)
         else:
             joined.append((first, last))

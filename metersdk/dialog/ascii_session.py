@@ -18,6 +18,7 @@ from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
 from metersdk.model.query import ProfileQuery
 from metersdk.model.quirks import Quirks
+from metersdk.model.text import clock_text
 
 LOAD_PROFILE = Obis("1.0.99.1.0.255")
 _TIME, _DATE = "0.9.1", "0.9.2"
@@ -34,7 +35,7 @@ def read_clock(programming: Programming) -> Dialog[Zst | None]:
         except ServiceError:
             continue
         try:
-            return clock_of(_text(day), _text(of_day))
+            return Zst.parse(clock_text(_text(day), _text(of_day)))
         except DecodeError:
             return None
     return None
@@ -42,23 +43,6 @@ def read_clock(programming: Programming) -> Dialog[Zst | None]:
 
 def _text(data_sets: Sequence[DataSet]) -> str:
     return data_sets[0].value.text if data_sets and data_sets[0].values else ""
-
-
-def clock_of(day: str, of_day: str) -> Zst:
-    """``260731`` ``26-07-31`` or ``1260731``, and ``125703`` ``12:57:03`` or ``1125703``.
-
-    Raises:
-        DecodeError: no such time.
-    """
-    date_digits, time_digits = ("".join(filter(str.isdigit, text)) for text in (day, of_day))
-    season = ""
-    if len(date_digits) == 8:
-        date_digits = date_digits[2:]
-    if len(date_digits) == 7:
-        season, date_digits = date_digits[0], date_digits[1:]
-    if len(time_digits) == 7:
-        season, time_digits = time_digits[0], time_digits[1:]
-    return Zst.parse(season + date_digits + time_digits)
 
 
 def read_profile(programming: Programming, query: ProfileQuery, quirks: Quirks) -> Dialog[Profile]:

@@ -30,7 +30,8 @@ from metersdk.frame.telegram import TelegramScanner, TextTelegram
 from metersdk.model.identity import Identity
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
-from metersdk.model.telegram import Telegram, from_data_sets, from_notification, from_sml, serial_of
+from metersdk.model.telegram import Telegram, from_notification, from_sml
+from metersdk.model.text import readings_of, serial_of
 
 T = TypeVar("T")
 
@@ -322,7 +323,7 @@ class Pusher:
             raise DecodeError(f"{found.damaged} octets of wrong parity", layer="line")
         parser = DataSetParser()
         sets = (*parser.feed(found.body), *parser.finish())
-        readings, notes = from_data_sets(sets)
+        readings, notes = readings_of(sets)
         said = found.identification
         findings = (*said.findings, *(each for each in parser.findings if each.code not in _NO_MATTER), *notes)
         tail = "" if found.crc is None else f"{found.crc:04X}"

@@ -35,7 +35,7 @@ from metersdk.model.profile import Profile
 from metersdk.model.query import ProfileQuery
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
-from metersdk.model.register_text import readings_of
+from metersdk.model.text import clock_text, readings_of
 
 T = TypeVar("T")
 
@@ -180,13 +180,10 @@ class ReadoutSession(Unserved):
 
     def registers(self) -> Dialog[list[Reading]]:
         home = yield from self._held()
-        readings: list[Reading] = []
-        for found in readings_of(home.data_sets):
-            if isinstance(found, Finding):
-                yield Emit(found)
-            else:
-                readings.append(found)
-        return readings
+        readings, findings = readings_of(home.data_sets)
+        for finding in findings:
+            yield Emit(finding)
+        return list(readings)
 
     def read(self, obis: Code) -> Dialog[Reading]:
         code = Obis.parse(obis)
@@ -205,9 +202,9 @@ class ReadoutSession(Unserved):
         both = _find(home, (DATE_TIME,))
         day, of_day = _find(home, (DATE,)), _find(home, (TIME,))
         if day is not None and of_day is not None:
-            return _stamp(day.value.text, of_day.value.text)
+            return DateTime.from_zst(clock_text(day.value.text, of_day.value.text))
         if both is not None:
-            return DateTime.from_zst(both.value.text.rstrip("SW"))
+            return DateTime.from_zst(both.value.text)
         raise DecodeError("the readout of this meter holds no clock", layer="data")
 
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
@@ -265,19 +262,3 @@ def _find(home: Readout, addresses: Sequence[str]) -> DataSet | None:
             if data_set.values and (data_set.address == address or data_set.address.endswith(":" + address)):
                 return data_set
     return None
-
-
-def _stamp(day: str, of_day: str) -> DateTime:
-    """``0.9.2(261122)`` or ``(26-11-22)`` or ``(1261122)``, and ``0.9.1(153000)`` or ``(15:30:00)``."""
-    date_digits = "".join(filter(str.isdigit, day))
-    time_digits = "".join(filter(str.isdigit, of_day))
-    season = ""
-    if len(date_digits) == 7:
-        season, date_digits = date_digits[0], date_digits[1:]
-    if len(time_digits) == 7:
-        season, time_digits = time_digits[0], time_digits[1:]
-    if len(date_digits) == 8:
-        date_digits = date_digits[2:]
-    if len(date_digits) != 6 or len(time_digits) not in (4, 6):
-        raise DecodeError(f"no clock known: 0.9.2({day}) 0.9.1({of_day})", layer="data")
-    return DateTime.from_zst(season + date_digits + time_digits)

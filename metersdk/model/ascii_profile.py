@@ -30,7 +30,6 @@ CLOCK = CaptureObject(8, "0.0.1.0.0.255", 2)
 _EPOCH = datetime(1970, 1, 1)
 _MILLISECOND = timedelta(milliseconds=1)
 _MINUTE = 60_000
-_HOUR = 60 * _MINUTE
 _NUMBER = re.compile(r"\s*([+-]?\d+)(?:[.,](\d*))?\s*(?:\*.*)?", re.ASCII)
 # An int64 has 18 digits for sure.
 _DIGITS = 18
@@ -123,9 +122,8 @@ class AsciiProfileBuilder:
         return len(self._times)
 
     def place(self, stamp: Zst) -> int:
-        """Milliseconds on an axis where every moment is there once: normal time, or UTC where the meter counts so."""
-        local = (stamp.local - _EPOCH) // _MILLISECOND
-        return local - _HOUR if stamp.season is Season.SUMMER else local
+        """Milliseconds on an axis where every moment is there once (``Zst.normal``)."""
+        return (stamp.normal - _EPOCH) // _MILLISECOND
 
     def add(self, rows: Rows, first: int = 0) -> None:
         """Take rows, from number ``first`` of them on."""
@@ -179,18 +177,15 @@ class AsciiProfileBuilder:
 
     def _moment(self, head: Head) -> tuple[int, int, int]:
         """Milliseconds UTC (local, where the zone is not known), deviation, and clock status of a head."""
-        season, zone = head.stamp.season, self._quirks.local_deviation
+        deviation = head.stamp.deviation(self._quirks.local_deviation)
         local = (head.stamp.local - _EPOCH) // _MILLISECOND
-        status = ClockStatus.DST_ACTIVE if season is Season.SUMMER else ClockStatus(0)
+        status = ClockStatus.DST_ACTIVE if head.stamp.season is Season.SUMMER else ClockStatus(0)
         word = status_word(head.status)
         if word is not None and word & _CLOCK_INVALID:
             status |= ClockStatus.INVALID
-        if season is Season.UTC:
-            return local, 0, status
-        if zone is None:
+        if deviation is None:
             self._find("zone-unknown", "times are the meter's local ones", "give Quirks(local_deviation=-60) for CET")
             return local, UNDEFINED_DEVIATION, status
-        deviation = zone - 60 if season is Season.SUMMER else zone
         return local + deviation * _MINUTE, deviation, status
 
     def _numbers(self, texts: Sequence[str | None], code: str) -> tuple[list[int], int, bytes]:

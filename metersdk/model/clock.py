@@ -7,13 +7,13 @@ step of its own, and fails with a typed error where a field it needs is undefine
 
 from __future__ import annotations
 
-import re
 import struct
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import IntFlag
 
+from metersdk.apdu.ascii_profile import Season, Zst
 from metersdk.errors import DecodeError, LocalProtocolError
 
 DST_END = 0xFD
@@ -248,33 +248,28 @@ class DateTime:
 
     @classmethod
     def from_zst(cls, text: str) -> DateTime:
-        """A VDEW time stamp of IEC 62056-21 profiles: ``[s]yymmddhhmm[ss]``, s = 0 normal, 1 summer, 2 UTC.
+        """A VDEW time stamp of IEC 62056-21: ``[s]yymmddhhmm[ss]``, s = 0 normal, 1 summer, 2 UTC; or W or S behind it.
 
         Local stamps have no deviation; summer sets ``DST_ACTIVE``. Years 90..99 are 1990..1999.
 
         Raises:
             DecodeError: not such a stamp.
         """
-        found = _ZST.fullmatch(text)
-        if not found:
-            raise DecodeError(f"not a time stamp [s]yymmddhhmm[ss]: {text!r:.40}", layer="data")
-        season, *numbers = found.groups()
-        year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
-        status = None if season is None else ClockStatus.DST_ACTIVE if season == "1" else ClockStatus(0)
-        stamp = cls(
-            year + (1900 if year >= 90 else 2000),
-            month,
-            day,
+        stamp = Zst.parse(text)
+        local, season = stamp.local, stamp.season
+        status = None if season is None else ClockStatus.DST_ACTIVE if season is Season.SUMMER else ClockStatus(0)
+        return cls(
+            local.year,
+            local.month,
+            local.day,
             None,
-            hour,
-            minute,
-            second if numbers[-1] is not None else None,
+            local.hour,
+            local.minute,
+            local.second if stamp.to_the_second else None,
             None,
-            0 if season == "2" else None,
+            stamp.deviation(None),
             status,
         )
-        stamp.to_datetime()
-        return stamp
 
     def __str__(self) -> str:
         """ISO 8601 where all is defined; ``*`` for an undefined field, no offset without deviation."""
@@ -283,9 +278,6 @@ class DateTime:
             return text
         hours, minutes = divmod(abs(self.deviation), 60)
         return f"{text}{'-' if self.deviation > 0 else '+'}{hours:02d}:{minutes:02d}"
-
-
-_ZST = re.compile(r"([012])?(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?", re.ASCII)
 
 
 def _opt(octet: int) -> int | None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict
 
-from metersdk.apdu.ascii_profile import Channel, Head, Rows, Season
+from metersdk.apdu.ascii_profile import Channel, Head, Rows
 from metersdk.apdu.dataset import number
 from metersdk.errors import LocalProtocolError
 from metersdk.model.ascii_profile import status_word
@@ -130,12 +130,9 @@ def events_of_text(rows: Rows, log: Obis, quirks: Quirks) -> Iterator[Event]:
 
 
 def _time(head: Head, quirks: Quirks) -> datetime:
-    season, zone = head.stamp.season, quirks.local_deviation
-    if season is Season.UTC:
-        return head.stamp.local.replace(tzinfo=UTC)
-    if zone is None:
+    deviation = head.stamp.deviation(quirks.local_deviation)
+    if deviation is None:
         return head.stamp.local
-    deviation = zone - 60 if season is Season.SUMMER else zone
     return head.stamp.local.replace(tzinfo=timezone(timedelta(minutes=-deviation)))
 
 

@@ -1,22 +1,19 @@
-"""What a meter pushes, as readings, whatever it pushes in: SML, mode D, P1, DLMS."""
+"""What a meter pushes, as readings: SML and DLMS; for mode D and P1 see ``text``."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache
 
 from metersdk.apdu.axdr import Data, Tag
-from metersdk.apdu.dataset import DataSet, Value
 from metersdk.apdu.sml_types import File, GetListResponse, ListEntry, OpenResponse, Time, TimeKind
 from metersdk.errors import DecodeError, Finding, MeterError
 from metersdk.model.clock import ClockStatus, DateTime
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis, name
-from metersdk.model.quantity import Unit, scaled, unit_from_symbol
+from metersdk.model.quantity import Unit, scaled
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
 
@@ -28,14 +25,6 @@ _POWERS = frozenset(bytes((1, 0, c, 7, 0, 255)) for c in (16, 36, 56, 76))
 # Serial numbers of DZG DVS74, which send powers up to 655.35 W without the leading zero octet (the maker's word in a
 # public report).
 _DVS74 = (range(42_000_000, 49_000_000), range(55_000_000, 59_000_000))
-
-_CLOCK = Obis("0-0:1.0.0")
-_P1_STAMP = re.compile(r"(\d{12})([SW]?)", re.ASCII)
-_DASHED_STAMP = re.compile(r"(\d\d)-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)", re.ASCII)
-_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){2,}", re.ASCII)
-# Texts and numbers of devices: DSMR writes them as octets in hex. Leading zeros count.
-_NAMES = re.compile(r"(?:\d-\d+:)?(?:96\.1\.\d|96\.13\.\d|42\.0\.0)(?:[*]255)?", re.ASCII)
-_SERIALS = re.compile(r"(?:0-0:)?(?:96\.1\.[01]|C\.1(?:\.0)?|0\.0\.[01]|0\.0)(?:[*]255)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,93 +192,6 @@ def _text_or_octets(value: bytes) -> str | bytes:
     return (
         value.decode("ascii") if len(value) > 1 and value.isascii() and value.decode("ascii").isprintable() else value
     )
-
-
-# ---- mode D and P1 ---------------------------------------------------------------------------------------------------
-
-
-def from_data_sets(data_sets: Iterable[DataSet]) -> tuple[tuple[Reading, ...], tuple[Finding, ...]]:
-    """The readings of a telegram's lines; what has no OBIS code is left out with a finding."""
-    readings, findings = [], []
-    for each in data_sets:
-        if not each.values:
-            continue
-        try:
-            readings.append(_reading(each))
-        except MeterError as error:
-            findings.append(Finding("no-obis", f"{each.address!r}: {error.message}", "data", each.offset))
-    return tuple(readings), tuple(findings)
-
-
-def serial_of(data_sets: Iterable[DataSet]) -> str | None:
-    """The number of the meter itself: 0-0:96.1.1, C.1.0 and the like."""
-    for each in data_sets:
-        if each.values and _SERIALS.fullmatch(each.address) and (text := each.value.text.strip()):
-            return _unhexed(text)
-    return None
-
-
-def _reading(data_set: DataSet) -> Reading:
-    """One line.
-
-    ``(number*unit)``; ``(stamp)(number*unit)`` of DSMR 4 on; ``(stamp)(..)(..)(..)(code)(unit)(number)`` of DSMR 2 and
-    3; ``(number*unit)(stamp)``; anything longer as a tuple of texts.
-    """
-    code = Obis.parse(data_set.address.replace("&", "*"))
-    values = data_set.values
-    first = values[0]
-    stamp = stamp_of(first.text) if first.unit is None else None
-    if code == _CLOCK and stamp is not None:
-        return Reading(obis=code, value=stamp, raw=first.text)
-    if len(values) == 1:
-        return _of(code, first, None, data_set.address)
-    if len(values) == 7 and stamp is not None and "." in values[4].text:
-        # The meter of another medium, behind this one: code and unit come before the value.
-        last = Value(values[6].text, values[6].number, values[5].text)
-        return _of(Obis.parse(values[4].text), last, stamp, "")
-    if len(values) == 2:
-        if stamp is not None or _P1_STAMP.fullmatch(first.text):
-            return _of(code, values[1], stamp, "")
-        if first.number is not None and (reached := stamp_of(values[1].text)) is not None:
-            return _of(code, first, reached, "")
-    return Reading(obis=code, value=tuple(str(value) for value in values), raw=first.text)
-
-
-def _of(code: Obis, value: Value, time: DateTime | None, address: str) -> Reading:
-    text = value.text
-    if value.number is None or (address and _NAMES.fullmatch(address)):
-        plain = _unhexed(text) if _NAMES.fullmatch(address) else text
-        return Reading(obis=code, value=plain.strip() if plain else None, time=time, raw=text)
-    found = unit_from_symbol(value.unit) if value.unit else None
-    if found is None:
-        return Reading(obis=code, value=value.number, time=time, raw=text)
-    unit, exponent = found
-    return Reading(obis=code, value=scaled(value.number, exponent), unit=unit, time=time, raw=text)
-
-
-def stamp_of(text: str) -> DateTime | None:
-    """``yymmddhhmmss`` with S or W for summer or winter, or ``yy-mm-dd hh:mm:ss``; None if it is no such time."""
-    if dashed := _DASHED_STAMP.fullmatch(text):
-        digits, season = "".join(dashed.groups()), ""
-    elif plain := _P1_STAMP.fullmatch(text):
-        digits, season = plain[1], plain[2]
-    else:
-        return None
-    try:
-        stamp = DateTime.from_zst({"S": "1", "W": "0"}.get(season, "") + digits)
-        stamp.to_datetime()
-    except DecodeError:
-        return None
-    return stamp
-
-
-def _unhexed(text: str) -> str:
-    """Octets in hex as the text they spell; any other text as it is."""
-    if not _HEX.fullmatch(text):
-        return text
-    octets = bytes.fromhex(text)
-    plain = octets.decode("latin-1")
-    return plain if octets.isascii() and plain.isprintable() else text
 
 
 # ---- DLMS pushes -----------------------------------------------------------------------------------------------------

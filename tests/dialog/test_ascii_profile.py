@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from metersdk.dialog.ascii_session import clock_of, iter_profile, read_clock, read_events, read_profile
+from metersdk.dialog.ascii_session import iter_profile, read_clock, read_events, read_profile
 from metersdk.dialog.iec62056_21 import SignOn
 from metersdk.dialog.programming import Programming, ProgrammingSettings, open_programming
 from metersdk.dialog.programming_meter import CommandFaults
 from metersdk.effects import Dialog
-from metersdk.errors import DecodeError, Finding, LocalProtocolError, MeterReportedError, PartialResult
+from metersdk.errors import Finding, LocalProtocolError, MeterReportedError, PartialResult
 from metersdk.model.event import Event
 from metersdk.model.profile import Profile
 from metersdk.model.query import ProfileQuery
@@ -271,21 +271,6 @@ def test_refusals() -> None:
 def test_the_clock() -> None:
     clock = Bench(device()).read(read_clock)
     assert clock.local.replace(second=0) == datetime(2026, 11, 22, 13, 3)
-
-
-@pytest.mark.parametrize(
-    ("day", "of_day", "expected"),
-    [
-        ("260731", "125703", "260731125703"),
-        ("26-07-31", "12:57:03", "260731125703"),
-        ("1260731", "1125703", "1260731125703"),
-        ("2026-07-31", "12:57:03", "260731125703"),
-    ],
-)
-def test_forms_of_the_clock(day: str, of_day: str, expected: str) -> None:
-    assert clock_of(day, of_day).encode() == expected
-    with pytest.raises(DecodeError):
-        clock_of(day, "x")
 
 
 def events(bench: Bench, **query: Any) -> list[Event]:

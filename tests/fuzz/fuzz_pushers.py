@@ -11,6 +11,7 @@ from fuzz_parsers import REMOTE, pieces
 
 from metersdk import fast
 from metersdk.apdu import sml
+from metersdk.apdu.dataset import parse
 from metersdk.apdu.sml_encode import encode
 from metersdk.apdu.sml_types import CloseResponse, GetListResponse, OpenResponse
 from metersdk.dialog.opening import Plan, open_session
@@ -24,7 +25,8 @@ from metersdk.frame.sml import SmlFrame, SmlScanner, encode_frame, frames
 from metersdk.frame.table import scan
 from metersdk.frame.telegram import TelegramScanner, TextTelegram, crc16_arc, telegrams
 from metersdk.model.quirks import Quirks
-from metersdk.model.telegram import from_data_sets, from_sml
+from metersdk.model.telegram import from_sml
+from metersdk.model.text import readings_of
 from metersdk.port.drive import run
 from metersdk.port.line import LineModel
 from metersdk.port.virtual import VirtualPort
@@ -111,7 +113,8 @@ def text(data: bytes) -> None:
             assert crc16_arc(found.raw[:stop]) == found.crc
         found.is_p1  # noqa: B018
     recognise(data)
-    from_data_sets(())
+    for found in telegrams(data):
+        readings_of(parse(found.body)[0])
 
 
 def _texts(parts: Sequence[bytes] | object) -> list[TextTelegram]:

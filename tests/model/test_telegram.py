@@ -1,4 +1,4 @@
-"""Telegrams as readings: P1 lines in all their forms, SML times and names, pushes over DLMS."""
+"""Telegrams as readings: SML times and names, pushes over DLMS."""
 
 from __future__ import annotations
 
@@ -8,55 +8,11 @@ from typing import Any
 import pytest
 
 from metersdk.apdu import axdr
-from metersdk.apdu.dataset import DataSetParser
 from metersdk.apdu.sml_types import File, GetListResponse, ListEntry, Message, OpenResponse, Time, TimeKind
 from metersdk.errors import DecodeError
-from metersdk.frame.telegram import telegrams
-from metersdk.model.quantity import Unit
-from metersdk.model.reading import Reading
-from metersdk.model.telegram import device_id, from_data_sets, from_notification, from_sml, serial_of, stamp_of
+from metersdk.model.telegram import device_id, from_notification, from_sml
 
 ENERGY = bytes.fromhex("0100010800ff")
-
-
-def lines(text: str) -> tuple[Reading, ...]:
-    parser = DataSetParser()
-    readings, findings = from_data_sets((*parser.feed(text.encode("latin-1")), *parser.finish()))
-    assert findings == ()
-    return readings
-
-
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        ("1-0:1.8.1(001581.123*kWh)", "1.0.1.8.1.255 Active energy import (+A), tariff 1: 1581123 Wh"),
-        ("0-1:24.2.1(161129200000W)(00981.443*m3)", "at 2016-11-29T20:00:00"),
-        ("1-0:1.6.0(200509134558S)(02.589*kW)", "2589 W at 2020-05-09T13:45:58"),
-        ("7-0:23.1.0*255(01238.740*m3)(19-01-01 00:00:00)", "1238.740 m³ at 2019-01-01T00:00:00"),
-        ("0-1:24.3.0(161107190000)(00)(60)(1)(0-1:24.2.1)(m3)\r\n(00001.001)", "0.1.24.2.1.255"),
-        ("0-1:24.2.3(632525252525W)(00000.000)", ": 0.000"),
-        ("0-0:96.1.1(4B384547303034303436333935353037)", "K8EG004046395507"),
-        ("0-0:96.1.1(3960221976967177082151037881335713)", "3960221976967177082151037881335713"),
-        ("0-0:96.13.0()", ": None"),
-        ("1-0:99.97.0(1)(0-0:96.7.19)(000104180320W)(0000237126*s)", "0000237126*s"),
-    ],
-)
-def test_lines_of_p1(line: str, shown: str) -> None:
-    (reading,) = lines(line + "\r\n")
-    assert shown in str(reading)
-
-
-def test_a_line_without_a_code_is_told() -> None:
-    parser = DataSetParser()
-    readings, findings = from_data_sets((*parser.feed(b"99X9(1)\r\n1.8.0(2)\r\n"), *parser.finish()))
-    assert len(readings) == 1 and [finding.code for finding in findings] == ["no-obis"]
-
-
-def test_stamps() -> None:
-    summer, winter, plain = stamp_of("200512135409S"), stamp_of("161113205757W"), stamp_of("161107190000")
-    assert summer is not None and winter is not None and plain is not None
-    assert summer.status and not winter.status
-    assert stamp_of("632525252525W") is None and stamp_of("1234") is None
 
 
 def entry(obis: bytes, value: Any, time: Time | None = None, unit: int | None = None) -> ListEntry:
@@ -124,43 +80,3 @@ def test_device_ids(octets: str, printed: str | None) -> None:
 def test_a_notification_without_codes_gives_none() -> None:
     assert from_notification(axdr.structure(axdr.u32(1), axdr.octets(b"123456"), axdr.array(axdr.u8(1)))) == ()
     assert from_notification(axdr.u32(1)) == ()
-
-
-@pytest.mark.captures("p1_ascii")
-def test_values_that_others_read_in_the_same_telegram(capture: Any) -> None:
-    """Numbers asserted by the tests of the source, or read by its decoder."""
-    expected = capture.meta["expected"] or {}
-    found = list(telegrams(capture.bytes))
-    if not found:
-        return
-    readings, _ = from_data_sets(parsed(found[0].body))
-    numbers = {reading.value for reading in readings if isinstance(reading.value, Decimal)}
-    texts = {str(reading.value) for reading in readings} | {str(reading.raw) for reading in readings}
-    for key, value in expected.items():
-        if key == "cosem_values" or key.startswith("meter_"):
-            continue
-        if "13_MONTHS[" in key:
-            # A history of maxima: kept as the texts of its line.
-            assert any(isinstance(each.value, tuple) and f"0{value[9:-2]}*kW" in each.value for each in readings)
-            continue
-        if key == "active_import_W" and value:
-            assert Decimal(value) in numbers
-        elif isinstance(value, str) and value.startswith("Decimal("):
-            number = Decimal(value[9:-2])
-            assert number in numbers or number * 1000 in numbers, key
-        elif isinstance(value, str) and value.startswith("'"):
-            assert value.strip("'") in texts or value.strip("'").lstrip("0") in {text.lstrip("0") for text in texts}, (
-                key
-            )
-    assert serial_of(parsed(found[0].body)) is None or readings
-
-
-def parsed(body: bytes) -> Any:
-    parser = DataSetParser()
-    return (*parser.feed(body), *parser.finish())
-
-
-def test_units_of_p1() -> None:
-    power, volume = lines("1-0:1.7.0(01.234*kW)\r\n0-1:24.2.1(200512134558S)(00112.384*m3)\r\n")
-    assert (power.value, power.unit) == (Decimal("1234"), Unit.W)
-    assert (volume.value, volume.unit) == (Decimal("112.384"), Unit.CUBIC_METRE)
