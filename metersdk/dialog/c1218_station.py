@@ -154,7 +154,9 @@ class Station(ABC):
         self._told: set[str] = set()
         self._line_baud: int | None = None
         self._heard = False
-        self._echo = b""
+        # What may come back of what we sent: the packet; and, once one did, the ACK or NAK.
+        self._echo = self._echo_control = b""
+        self._echoes = False
         # What came in place of an ACK says that our packet has probably arrived.
         self._enough = False
         self._forget()
@@ -208,6 +210,7 @@ class Station(ABC):
     def _put_control(self, octet: bytes) -> Dialog[None]:
         octet = self._faults.acknowledgement(octet) if self._faults else octet
         if octet:
+            self._echo_control = octet if self._echoes else b""
             yield from self._put(octet)
 
     def _note(self, code: str, text: str, hint: str = "") -> Dialog[None]:
@@ -229,12 +232,17 @@ class Station(ABC):
             unit = reader.next(self.packet_size)
             if isinstance(unit, Packet):
                 self._buffer.counts.good += 1
+                self._echo_control = b""
                 if not self._is_echo(unit):
                     return unit
+                self._echoes = True
                 yield from self._note("c1218-echo", "the line returns what is sent on it")
                 continue
             if unit is not None:
-                return unit
+                if unit != self._echo_control:
+                    return unit
+                self._echo_control = b""
+                continue
             now: float = yield Now()
             begun = reader.missing > 0
             spoiled = reader.damaged > damage or (reader.noise - noise >= OVERHEAD and not self._server)
@@ -243,7 +251,7 @@ class Station(ABC):
             elif begun:
                 patience = min(self.settings.character_timeout + self.settings.latency, hard - now)
             elif spoiled:
-                patience = min(_GAP + self.settings.latency, hard - now)
+                patience = min(_GAP + self.settings.latency, until + _GAP - now)
             else:
                 patience = until - now
             data = (yield Receive(patience)) if patience > 0 else b""
@@ -260,12 +268,8 @@ class Station(ABC):
                 return Mark.SILENT
 
     def _is_echo(self, packet: Packet) -> bool:
-        """Whether it is our own last packet: no answer is the same as its request."""
-        if not self._echo or packet.check != int.from_bytes(self._echo[-2:], "little"):
-            return False
-        same = packet.encode() == self._echo
-        self._echo = b""
-        return same
+        """Whether it is our own last packet, as often as it was sent: no answer is the same as its request."""
+        return packet.check == int.from_bytes(self._echo[-2:], "little") and packet.encode() == self._echo
 
     def _damaged(self) -> Dialog[Mark]:
         self.tally.damaged += 1
