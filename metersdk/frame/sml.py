@@ -90,16 +90,16 @@ def encode_frame(payload: bytes) -> bytes:
     return body + fast.crc16(body).to_bytes(2, "little")
 
 
-def _find_end(data: bytes | bytearray, start: int, searched: int) -> _Ended | int:
-    """How the frame at ``start`` ends; a number, the octet to go on at, while that cannot be said."""
+def _find_end(data: bytes | bytearray, start: int, searched: int, stop: int) -> _Ended | int:
+    """How the frame at ``start`` ends before ``stop``; a number, the octet to go on at, while that cannot be said."""
     at = max(start + len(START), searched)
     version = 1 if data[start + 4] == 1 else 2
     while True:
-        run = _RUN.search(data, at)
+        run = _RUN.search(data, at, stop)
         if run is None:
-            return max(start + len(START), len(data) - len(ESCAPE) + 1)
+            return max(start + len(START), stop - len(ESCAPE) + 1)
         first, after = run.span()
-        if after == len(data):
+        if after == stop:
             return first
         # Pairs of escapes stand for escapes in the data. What is left of the run after them is an escape with its
         # code behind it, or the beginning of one in the data.
@@ -107,14 +107,14 @@ def _find_end(data: bytes | bytearray, start: int, searched: int) -> _Ended | in
             at = after
             continue
         mark, code = after - 4, data[after]
-        tail = data[after : after + 4]
+        tail = data[after : min(after + 4, stop)]
         if code == _END:
             if len(tail) < 4:
                 return first
             return _Ended(mark, after + 4, Reason.GOOD, tail[1])
         if len(tail) < 4 and tail in (START[4 : 4 + len(tail)], START_2[4 : 4 + len(tail)]):
             return first
-        if _START.match(data, mark):
+        if _START.match(data, mark, stop):
             return _Ended(mark, mark, Reason.END)
         if version == 2 and code in (_TIMEOUT, _BLOCK):
             at = after
@@ -181,7 +181,7 @@ class SmlScanner:
             self._drop(len(data) if final else max(0, len(data) - _HEAD), noise=True)
             return None
         self._drop(start.start(), noise=True)
-        end = _find_end(data, 0, self._searched)
+        end = _find_end(data, 0, self._searched, len(data))
         if isinstance(end, int):
             self._searched = end
             if len(data) > self._limit:
@@ -213,12 +213,12 @@ def frames(data: Octets) -> Iterator[SmlFrame]:
     at = 0
     while (found := _START.search(octets, at)) is not None:
         start = found.start()
-        window = octets[start : start + FRAME_LIMIT]
-        end = _find_end(window, 0, 0)
+        stop = min(start + FRAME_LIMIT, len(octets))
+        end = _find_end(octets, start, 0, stop)
         if isinstance(end, int):
-            reason = Reason.LIMIT if len(window) == FRAME_LIMIT else Reason.TRUNCATED
-            end = _Ended(len(window), len(window), reason)
-        frame = _frame(window, 0, end, start)
+            reason = Reason.LIMIT if stop - start == FRAME_LIMIT else Reason.TRUNCATED
+            end = _Ended(stop, stop, reason)
+        frame = _frame(octets, start, end, 0)
         yield frame
         at = start + (frame.length if frame.ok else len(START))
 

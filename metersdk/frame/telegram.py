@@ -22,11 +22,13 @@ from metersdk.frame.iec62056_21 import Identification, find_identification, from
 # 2.8 s at 115200 Bd, 34 s at 9600: a P1 telegram has 400 to 4000 characters, with texts for the household.
 TELEGRAM_LIMIT: Final = 1 << 15
 
-# LF has even parity: with its bit 7 set it is damaged, and ends a line all the same.
-_LINE_ENDS: Final = (0x0A, 0x8A)
-# "!" at the head of a line or behind a data set, what follows it on its line, and the end of that.
-_END = re.compile(rb"(?:\A|(?<=[\n)]))!([^\r\n!/]{0,24})(\r?\n)")
-_END_AT_LAST = re.compile(rb"(?:\A|(?<=[\n)]))!([^\r\n!/]{0,24})\Z")
+# "!" at the head of a line or behind a data set, what follows it on its line, and the end of that; of octets as they
+# come, whose bit 7 may be the parity: one that is wrong ends a line all the same.
+_END = re.compile(rb"(?:\A|(?<=[\n\x8a)\xa9]))[!\xa1]([^\r\n!/\x8d\x8a\xa1\xaf]{0,24})(?:[\r\x8d]?[\n\x8a])")
+_END_AT_LAST = re.compile(rb"(?:\A|(?<=[\n\x8a)\xa9]))[!\xa1]([^\r\n!/\x8d\x8a\xa1\xaf]{0,24})\Z")
+# The longest end, and what stands before it.
+_END_LENGTH: Final = 28
+_FILL: Final = b"\0\r\n \x80\x8d\x8a\xa0"
 _CRC = re.compile(rb"[ \x00]*([0-9A-Fa-f]{4})[ \x00]*")
 
 
@@ -108,18 +110,20 @@ class TelegramScanner:
         ``final``: nothing more comes, so that the end of the last line may be missing.
         """
         while True:
-            if not final and all(self._buffer.find(end, self._seen) < 0 for end in _LINE_ENDS):
-                self._bound()
-                return None
-            text = from_line(bytes(self._buffer.view()))[0]
-            self._seen = len(text)
-            end = _END.search(text) or (_END_AT_LAST.search(text.rstrip(b"\0\r\n ")) if final else None)
+            octets = self._buffer.view()
+            end = _END.search(octets, self._seen)
+            if end is None and final:
+                end = _END_AT_LAST.search(octets.rstrip(_FILL))
             if end is None:
+                self._seen = max(0, len(octets) - _END_LENGTH)
                 self._bound()
                 return None
-            found = _telegram(bytes(self._buffer.view()[: end.end()]), text[: end.end()], end, self._base)
-            self.noise += end.end() - (len(found.raw) if found is not None else 0)
-            self._drop(end.end())
+            stop = end.end()
+            found = _telegram(bytes(octets[:stop]), end.start(), end[1], self._base)
+            # A match holds on to its octets, which could not be dropped.
+            del end
+            self.noise += stop - (len(found.raw) if found is not None else 0)
+            self._drop(stop)
             if found is not None:
                 return found
 
@@ -132,8 +136,9 @@ class TelegramScanner:
         excess = len(self._buffer) - self._limit
         if excess > 0:
             self.noise += excess
+            seen = self._seen
             self._drop(excess)
-            self._seen = len(self._buffer)
+            self._seen = max(0, seen - excess)
 
     def _drop(self, count: int) -> None:
         self._buffer.drop(count)
@@ -141,10 +146,12 @@ class TelegramScanner:
         self._seen = 0
 
 
-def _telegram(octets: bytes, text: bytes, end: re.Match[bytes], base: int) -> TextTelegram | None:
-    """The last telegram that begins in ``text``, which ends with it: one before it broke off."""
+def _telegram(octets: bytes, stop: int, tail: bytes, base: int) -> TextTelegram | None:
+    """The last telegram that begins in ``octets``, which end with it: one before it broke off. Its ``!`` is at
+    ``stop``, and ``tail`` is what follows on its line."""
+    text = from_line(octets)[0]
     found, at = None, 0
-    while (next_one := find_identification(text, at)) is not None and next_one[2] <= end.start():
+    while (next_one := find_identification(text, at)) is not None and next_one[2] <= stop:
         found, at = next_one, next_one[2]
     if found is None:
         return None
@@ -152,14 +159,14 @@ def _telegram(octets: bytes, text: bytes, end: re.Match[bytes], base: int) -> Te
     octets = octets[start:]
     odd, high = from_line(octets)[1], high_octets(octets)
     form = line_format(len(octets), len(odd), high)
-    told = _CRC.fullmatch(end[1])
+    told = _CRC.fullmatch(from_line(tail)[0])
     crc = None if told is None else int(told[1], 16)
-    proved = None if crc is None else crc16_arc(text[start : end.start() + 1]) == crc
+    proved = None if crc is None else crc16_arc(text[start : stop + 1]) == crc
     # With a CRC that is right there was no parity to be wrong.
     damaged = len(odd) if form == "7E1" and high and not proved else 0
     return TextTelegram(
         identification,
-        text[body : end.start()],
+        text[body:stop],
         crc,
         proved,
         "7E1" if form == "7E1" and high else "8N1",
@@ -174,5 +181,5 @@ def telegrams(capture: bytes) -> Iterator[TextTelegram]:
     buffer = ReceiveBuffer(max(len(capture), 1))
     buffer.feed(capture)
     scanner = TelegramScanner(buffer, limit=max(len(capture), 1))
-    while (found := scanner.take(final=True)) is not None:
+    while (found := scanner.take() or scanner.take(final=True)) is not None:
         yield found

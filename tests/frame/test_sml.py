@@ -143,3 +143,31 @@ def test_captures(capture: Any) -> None:
     (frame,) = frames(capture.bytes)
     assert frame.ok and frame.check == "x25" and frame.version == 1
     assert taken(octets(capture.bytes)) == ([frame], 0)
+
+
+class Counted(bytes):
+    """Octets that count how many of them were copied."""
+
+    copied = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        found = bytes.__getitem__(self, key)
+        if isinstance(key, slice):
+            Counted.copied += len(found)
+        return found
+
+
+@pytest.mark.parametrize("filling", ["a file", "starts", "a damaged file", "escapes"])
+def test_the_work_for_a_capture_grows_with_it_and_no_faster(filling: str) -> None:
+    one = encode_frame(bytes(range(200)))
+    octets = {
+        "a file": one,
+        "starts": START,
+        "a damaged file": one[:50] + b"x" + one[51:],
+        "escapes": START + b"\x1b" * 8 + b"\x00",
+    }[filling]
+    for times in (50, 800):
+        Counted.copied = 0
+        capture = Counted(octets * times)
+        assert len(list(frames(capture))) == times
+        assert Counted.copied <= 2 * len(capture) + 100

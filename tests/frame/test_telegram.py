@@ -9,6 +9,7 @@ import pytest
 
 from metersdk.apdu.sml_encode import encode
 from metersdk.apdu.sml_types import CloseResponse
+from metersdk.frame import telegram as telegram_module
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.iec62056_21 import to_line
 from metersdk.frame.recognise import Speech, recognise
@@ -128,3 +129,26 @@ def test_captures(capture: Any) -> None:
     told = capture.meta["integrity"].get("dsmr_crc")
     assert one.proved is (told["ok"] if told else None)
     assert recognise(capture.bytes) is Speech.TELEGRAM
+
+
+@pytest.mark.parametrize("filling", [P1, b"!\r\n", b"(1)!x\r\n", b"/MSK5METER\r\n", b"noise\n" * 8])
+def test_the_work_for_a_capture_grows_with_it_and_no_faster(monkeypatch: pytest.MonkeyPatch, filling: bytes) -> None:
+    looked_at = [0]
+    real_line, real_find = telegram_module.from_line, telegram_module.find_identification
+
+    def line(octets: bytes) -> object:
+        looked_at[0] += len(octets)
+        return real_line(octets)
+
+    def find(text: bytes, at: int = 0) -> object:
+        found = real_find(text, at)
+        looked_at[0] += (len(text) if found is None else found[2]) - at
+        return found
+
+    monkeypatch.setattr(telegram_module, "from_line", line)
+    monkeypatch.setattr(telegram_module, "find_identification", find)
+    for times in (50, 800):
+        looked_at[0] = 0
+        capture = filling * times
+        assert len(list(telegrams(capture))) == (times if filling == P1 else 0)
+        assert looked_at[0] <= 5 * len(capture)
