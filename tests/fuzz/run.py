@@ -28,12 +28,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from fuzz_mutation import ROOT, Target, mutated
 from fuzz_parsers import TARGETS as PARSERS
 from fuzz_programming import TARGETS as PROGRAMMING
+from fuzz_psem import TARGETS as PSEM
 from fuzz_pushers import TARGETS as PUSHERS
 from fuzz_sessions import TARGETS as SESSIONS
 
 from metersdk.errors import KEPT_BYTES, MeterError
 
-TARGETS: dict[str, Target] = {target.name: target for target in (*PARSERS, *PUSHERS, *SESSIONS, *PROGRAMMING)}
+TARGETS: dict[str, Target] = {target.name: target for target in (*PARSERS, *PUSHERS, *SESSIONS, *PROGRAMMING, *PSEM)}
 KEPT = ROOT / "build" / "fuzz"
 # CPU seconds of one case. The slowest sound input takes a tenth of it.
 SLOW = 2.0
