@@ -16,7 +16,6 @@ from metersdk.model.event import Event
 from metersdk.model.obis import Obis
 from metersdk.model.span import moment, span
 
-PARTIAL = 8
 _HEADS = ("time", "log", "code", "text", "status", "values")
 
 
@@ -29,7 +28,7 @@ _HEADS = ("time", "log", "code", "text", "status", "values")
 @talks
 def events(
     connection: Connection, log: Obis | None, last: str | None, start: str | None, stop: str | None, as_csv: bool
-) -> int:
+) -> None:
     """The event logs of a meter: when, which code, what it means. Where some came and not all, exit code 8."""
     out = connection.out
     if as_csv:
@@ -60,9 +59,8 @@ def events(
     else:
         out.records("event", "events", (each.model_dump(mode="json") for each in found), target=connection.name)
     if partial is not None:
-        out.warn(partial.message)
-        return PARTIAL
-    return 0
+        # As a profile that broke off: what came is out, and what is missing is the error.
+        raise partial
 
 
 def _cells(event: Event) -> Sequence[str]:

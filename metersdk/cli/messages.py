@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 from metersdk.apdu import dataset
+from metersdk.cli.data_sets import fields
 from metersdk.cli.layer import Layer
 from metersdk.cli.units import Unit
 from metersdk.errors import ChecksumError, DecodeError
@@ -114,6 +115,6 @@ def _data_block(block: bytes, end: frame.BlockEnd | None) -> Layer:
     details += [(1, f"note: {finding.text}") for finding in findings]
     content: dict[str, object] = {
         "proved": None if end is None else end.proved,
-        "data_sets": [{"address": each.address, "values": list(map(str, each.values))} for each in data_sets],
+        "data_sets": [fields(each) for each in data_sets],
     }
     return Layer("message", "data block", f"{len(data_sets)} data sets, {proof}{more}", tuple(details), content)

@@ -11,6 +11,7 @@ import click
 
 from metersdk.apdu.dataset import DataSet
 from metersdk.apdu.keys import Secret
+from metersdk.cli.data_sets import fields
 from metersdk.cli.options import Connection, talks
 from metersdk.cli.output import describe, grid
 from metersdk.cli.secrets import password
@@ -84,9 +85,7 @@ def programming(
     else:
         shown: dict[str, object] = {} if hidden else {"values": values}
         kind_of = "written" if what == "write" else "done"
-        out.one(
-            connection.name, kind_of, {"address": address, **shown, "answer": [_described("", one) for one in told]}
-        )
+        out.one(connection.name, kind_of, {"address": address, **shown, "answer": list(map(fields, told))})
     return 0
 
 
@@ -112,7 +111,7 @@ def _read(connection: Connection, session: Programming, words: Sequence[str], co
         for address, why in refused:
             out.say(f"refused: {address}: {why.code}", "red")
     elif not raw:
-        rows = [_described(address, one) for address, one in found]
+        rows = [fields(one, address) for address, one in found]
         more = {"refused": [{"address": address, "error": describe(why)} for address, why in refused]}
         out.records("data_set", "data_sets", rows, target=connection.name, **more)
         if out.mode == "jsonl":
@@ -135,8 +134,3 @@ def _show(connection: Connection, found: Sequence[tuple[str, DataSet]]) -> None:
     if found:
         rows = [[one.address or asked, " ".join(f"({value})" for value in one.values)] for asked, one in found]
         connection.out.show(grid(connection.out.data, ("Address", "Values"), rows))
-
-
-def _described(asked: str, one: DataSet) -> dict[str, object]:
-    values = [{"text": value.text, "unit": value.unit} for value in one.values]
-    return {"address": one.address or asked, "values": values}

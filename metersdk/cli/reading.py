@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import click
 from rich.text import Text
 
+from metersdk.cli.data_sets import fields
 from metersdk.cli.options import OBIS, Connection, talks
 from metersdk.cli.output import Output, describe, grid, pairs
 from metersdk.dialog.iec62056_21_readout import Readout
@@ -43,6 +44,9 @@ def identify(connection: Connection, line_report: bool) -> None:
                 ("Serial number", identity.serial_number),
                 ("Logical device name", identity.logical_device_name),
                 ("System title", identity.system_title),
+                ("Device id", identity.device_id),
+                ("Hardware", identity.hardware),
+                ("Firmware", identity.firmware),
                 ("Identification", identity.identification),
                 ("Vendor data", identity.family),
                 ("Protocols offered", ", ".join(identity.protocols)),
@@ -74,7 +78,7 @@ def readout(connection: Connection, raw: bool, strict: bool) -> None:
         rows = [[each.address, " ".join(f"({value})" for value in each.values)] for each in home.data_sets]
         out.show(grid(out.data, ("Address", "Values"), rows))
     else:
-        out.records("data_set", "data_sets", _data_sets(home), target=connection.name, **_proof(home))
+        out.records("data_set", "data_sets", map(fields, home.data_sets), target=connection.name, **_proof(home))
     if home.proved is None and out.is_text:
         out.say("note: this data message carried no check character", "yellow")
 
@@ -93,17 +97,6 @@ def _proof(home: Readout) -> dict[str, object]:
         "tail": home.tail,
         "baud": home.baud,
     }
-
-
-def _data_sets(home: Readout) -> list[dict[str, object]]:
-    return [
-        {
-            "address": each.address,
-            "values": [{"text": value.text, "unit": value.unit} for value in each.values],
-            "line": each.line,
-        }
-        for each in home.data_sets
-    ]
 
 
 @click.command()

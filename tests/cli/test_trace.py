@@ -269,3 +269,11 @@ def test_used_wrongly(cli: Any, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"metersdk_trace": 1}\n{"t": 1, "d": "sideways"}\n{"t": 1, "d": "tx", "hex": "00"}\n')
     assert cli("trace", broken).code == 2
+
+
+def test_a_data_set_is_the_same_object_as_in_a_readout(cli: Any, tmp_path: Path) -> None:
+    trace = tmp_path / "session.jsonl"
+    sets = cli("readout", "sim://residential", "--trace", trace, "--json").document["data_sets"]
+    layers = [layer for event in cli("trace", trace, "--json").document["events"] for layer in event["layers"]]
+    assert [layer["data_sets"] for layer in layers if layer["name"] == "data block"] == [sets]
+    assert set(sets[0]) == {"address", "values", "line"} and set(sets[0]["values"][0]) == {"text", "unit"}
