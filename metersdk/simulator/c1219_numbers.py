@@ -16,13 +16,12 @@ from metersdk.model.quantity import Unit
 from metersdk.simulator.c1219_spec import ENERGY, MULTIPLIERS, C1219Spec, ChannelSpec, SourceSpec
 from metersdk.simulator.sources import World
 
-# Digits a register shows in each number format, and places behind the point it may have: then it begins again at 0.
+# Digits of the whole number that a register shows in each format, and of those the ones it can have behind the point.
 _ROOM: dict[str, tuple[int, int]] = {
     "float64": (15, 6),
     "float32": (7, 6),
     "char12": (10, 6),
     "char6": (5, 3),
-    "fixed32": (9, 4),
     "bcd6": (6, 0),
     "bcd4": (4, 0),
     "int24": (6, 0),
@@ -33,6 +32,21 @@ _ROOM: dict[str, tuple[int, int]] = {
     "bcd8": (8, 0),
     "char21": (19, 6),
 }
+# INT32 with four decimals, whether they are needed or not.
+_FIXED, _FIXED_ROOM, _FIXED_PLACES = "fixed32", 5, 4
+
+
+def largest(format: str) -> int:
+    """The largest whole number that a register of this number format shows; then it begins again at 0."""
+    return int(10 ** (_FIXED_ROOM if format == _FIXED else _ROOM[format][0])) - 1
+
+
+def _room(format: str, wanted: int) -> tuple[int, int]:
+    """Digits in all, and places behind the point where ``wanted`` of them are asked for."""
+    if format == _FIXED:
+        return _FIXED_ROOM + min(wanted, _FIXED_PLACES), min(wanted, _FIXED_PLACES)
+    digits, most = _ROOM[format]
+    return digits, min(wanted, most)
 
 
 class Meter(World, Protocol):
@@ -51,9 +65,8 @@ class Numbers:
     def registers(self, code: Obis, times: Sequence[int], format: str, instead: Obis | None = None) -> list[Decimal]:
         """What the register of a source shows at ``times``; ``instead``: another object, as the tariffs have."""
         spec = self._sources[code]
-        digits, most = _ROOM[format]
-        places = min(spec.decimals, most)
-        whole = 10 ** (digits if places <= digits else places)
+        digits, places = _room(format, spec.decimals)
+        whole = 10**digits
         values = self._scaled(spec, times, Fraction(1, 10**places), instead)
         return [Decimal(value % whole).scaleb(-places) for value in values]
 
@@ -73,6 +86,8 @@ class Numbers:
     def _scaled(self, spec: SourceSpec, times: Sequence[int], step: Fraction, instead: Obis | None = None) -> list[int]:
         code = instead or spec.object
         scaler, _ = self._meter.scale_of(code)
-        factor = Fraction(10) ** scaler / (Fraction(spec.constant or 1) * Fraction(MULTIPLIERS[spec.multiplier]) * step)
+        # In engineering units the constant is applied already.
+        constant = Fraction(1 if spec.engineering else spec.constant or 1)
+        factor = Fraction(10) ** scaler / (constant * Fraction(MULTIPLIERS[spec.multiplier]) * step)
         over, under = factor.numerator, factor.denominator
         return [value * over // under for value in self._meter.source(code).values(self._meter, times)]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from metersdk.simulator.c1219_numbers import Meter, Numbers
+from metersdk.simulator.c1219_numbers import Meter, Numbers, largest
 from metersdk.simulator.c1219_spec import ProfileSetSpec
 from metersdk.simulator.sources import mix
 
@@ -60,13 +60,13 @@ class LoadProfile:
     nothing.
     """
 
-    def __init__(self, spec: ProfileSetSpec, numbers: Numbers, meter: Meter, *, ni1: str) -> None:
+    def __init__(self, spec: ProfileSetSpec, numbers: Numbers, meter: Meter, *, ni1: str, ni2: str) -> None:
         self.spec = spec
         self.seconds = spec.minutes * 60
         self.read_until = 0
         self._numbers, self._meter = numbers, meter
         self._ni1 = ni1
-        self._most = _MOST.get(spec.format)
+        self._most = _MOST.get(spec.format) or largest(ni1 if spec.format == "ni1" else ni2)
         self._origin = -(-meter.since // self.seconds) * self.seconds
 
     def clear(self, now: int) -> None:
@@ -80,7 +80,8 @@ class LoadProfile:
         blocks = -(-taken // self.spec.intervals)
         valid = min(blocks, self.spec.blocks)
         if self.spec.list == "circular":
-            last = (blocks - 1) % self.spec.blocks if blocks else 0
+            step = max(blocks - 1, 0)
+            last = (step if self.spec.order == "ascending" else -step) % self.spec.blocks
         else:
             last = max(valid - 1, 0) if self.spec.order == "ascending" else 0
         unread = min(max(blocks - self.read_until, 0), valid)
@@ -90,15 +91,11 @@ class LoadProfile:
     def places(self, now: int) -> list[int | None]:
         """The number of the block in each element of the list; None where there is none yet."""
         state, room = self.state(now), self.spec.blocks
-        newest = state.sequence - 1
-        if self.spec.list == "shifting" and self.spec.order == "descending":
-            found: list[int | None] = [newest - element for element in range(state.valid)]
-        else:
-            first = state.last - state.valid + 1
-            found = [newest - (state.last - element) for element in range(first, state.last + 1)]
-            # Negative elements of a circle are at its end.
-            found = found[-first:] + found[:-first] if first < 0 else found
-        return found + [None] * (room - len(found))
+        newest, older = state.sequence - 1, 1 if self.spec.order == "descending" else -1
+        found: list[int | None] = [None] * room
+        for age in range(state.valid):
+            found[(state.last + older * age) % room] = newest - age
+        return found
 
     def block(self, number: int, now: int) -> Block:
         """A block that has at least one interval."""
@@ -133,7 +130,5 @@ class LoadProfile:
     def _fitted(self, counted: Sequence[int], failed: Sequence[bool]) -> tuple[tuple[int, ...], list[int]]:
         """Numbers that the format can hold, and the status of each."""
         status = [PARTIAL if lost else 0 for lost in failed]
-        if self._most is not None:
-            status = [OVERFLOW if value > self._most else code for value, code in zip(counted, status, strict=True)]
-            counted = [min(value, self._most) for value in counted]
-        return tuple(counted), status
+        status = [OVERFLOW if value > self._most else code for value, code in zip(counted, status, strict=True)]
+        return tuple(min(value, self._most) for value in counted), status

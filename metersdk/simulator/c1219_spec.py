@@ -51,6 +51,7 @@ Password = Annotated[
 Key = Annotated[
     InstanceOf[Secret], BeforeValidator(lambda value: Secret.from_hex(value) if isinstance(value, str) else value)
 ]
+Octets = Annotated[bytes, BeforeValidator(lambda value: bytes.fromhex(value) if isinstance(value, str) else value)]
 
 
 class _Spec(BaseModel):
@@ -69,6 +70,7 @@ class SourceSpec(_Spec):
         multiplier: code of the factor, bits 11 to 13.
         quadrants: 1 to 4.
         constant: of table 15; None: there is none, and the source has no entry there.
+        control: of table 14, in hex; empty: the source has no entry there.
         engineering: the register is in engineering units: whatever the constant is, it has been applied.
         subinterval: minutes of a block demand; None: the source has no entry in table 13.
     """
@@ -83,6 +85,7 @@ class SourceSpec(_Spec):
     decimals: int = Field(default=0, ge=0, le=6)
     engineering: bool = False
     subinterval: int | None = Field(default=None, gt=0, le=255)
+    control: str = Field(default="", pattern="^([0-9A-Fa-f]{2}){0,32}$")
 
 
 class TierSpec(_Spec):
@@ -203,11 +206,18 @@ class KeySpec(_Spec):
 
 
 class LinkSpec(_Spec):
-    """What the meter agrees to in Negotiate and Timing set-up; ``features`` of its identification are C12.21's."""
+    """The optical port, and what the meter agrees to in Negotiate and Timing set-up.
+
+    ``trailing`` are octets behind the end of its identification, as some meters send.
+    """
 
     standard: int = Field(default=0, ge=0, le=255)
     version: int = Field(default=1, ge=0, le=255)
     revision: int = Field(default=0, ge=0, le=255)
+    trailing: Octets = b""
+    baud: int = Field(default=9600, gt=0)
+    retries: int = Field(default=3, ge=0, le=10)
+    negotiates: bool = True
     packet_size: int = Field(default=1024, ge=64, le=8192)
     packets: int = Field(default=255, ge=1, le=255)
     bauds: tuple[int, ...] = (9600, 14400, 19200, 28800, 57600)
@@ -231,18 +241,21 @@ class C1219Spec(_Spec):
     """A meter of ANSI C12.19.
 
     Attributes:
+        status_octets: of the maker's own in table 3.
         data_access: what it lets be read in parts; ``full``: nothing.
         basis: what its clock shows.
         without: tables that it does not have although it could.
         public: tables that are read before any password.
-        writable: tables that are written with the level ``write_level``.
-        execute_level: for procedures that change something.
-        slow: procedures that are accepted and done so many seconds later.
+        writable: tables that may be written.
+        write_level: for that, and for procedures that change something.
+        secret_level: for reading tables 42 and 45; None: nobody can.
+        slow: procedures that table 8 says are accepted so many times, before it says that they are done.
     """
 
     manufacturer: str = Field(default="MSDK", max_length=4)
     model: str = Field(default="ANSI-1", max_length=8)
     device_id: str = Field(default="", max_length=20)
+    status_octets: int = Field(default=0, ge=0, le=32)
     owner: str = Field(default="metersdk", max_length=20)
     hardware: tuple[int, int] = (1, 0)
     firmware: tuple[int, int] = (2, 4)
@@ -259,8 +272,9 @@ class C1219Spec(_Spec):
     public: tuple[int, ...] = (0, 1, 5)
     read_level: Level = 1
     write_level: Level = 2
+    secret_level: Level | None = None
     writable: tuple[int, ...] = (5, 6)
-    slow: dict[int, float] = {}
+    slow: dict[int, Annotated[int, Field(ge=0)]] = {}
     password: tuple[PasswordSpec, ...] = ()
     key: tuple[KeySpec, ...] = ()
     link: LinkSpec = LinkSpec()

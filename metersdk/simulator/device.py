@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -43,6 +45,9 @@ from metersdk.simulator.selection import refuse
 from metersdk.simulator.sources import Source
 from metersdk.simulator.spec import ROLES, ClientSpec, ImageSpec, ObjectSpec, ProfileSpec
 from metersdk.simulator.zone import Zone
+
+if TYPE_CHECKING:
+    from metersdk.simulator.c1219 import C1219Meter
 
 SERVER_SAP = 1
 _ASSOCIATION = Obis("0.0.40.0.0.255")
@@ -148,6 +153,25 @@ class MeterDevice:
         """The lines of the IEC 62056-21 data block, each with CR LF, without ``!``."""
         scalers = {spec.obis.octets: spec.scaler for spec in self.image.object}
         return data_block(self, self.image.readout, scalers)
+
+    @property
+    def is_ansi(self) -> bool:
+        """Whether it speaks ANSI C12 where nobody says what it shall speak."""
+        return self.image.c1219 is not None
+
+    @cached_property
+    def c1219(self) -> C1219Meter:
+        """The tables of ANSI C12.19 that the image has.
+
+        Raises:
+            LocalProtocolError: it has none, or they do not fit together.
+        """
+        # Only meters that are asked so need the descriptions of all tables.
+        from metersdk.simulator.c1219 import C1219Meter
+
+        if self.image.c1219 is None:
+            raise LocalProtocolError(f"the image {self.image.name} has no tables of ANSI C12.19", layer="port")
+        return C1219Meter(self.image.c1219, self, self.image.meter.serial)
 
     # --- the meter as its objects see it ---
 

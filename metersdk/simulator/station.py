@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from metersdk.dialog.c1218_meter import serve_c1218
 from metersdk.dialog.hdlc_states import Mode
 from metersdk.dialog.iec62056_21_meter import HandOver, OpticalMeter
 from metersdk.dialog.iec62056_21_meter import serve as serve_optical
@@ -14,11 +15,12 @@ from metersdk.dialog.timing import within
 from metersdk.effects import Dialog, SetLine
 from metersdk.errors import MeterError, NoAnswer, PortError
 from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.simulator.c1219_faults import C1218Faults, FaultyMeter
 from metersdk.simulator.device import MeterDevice
 from metersdk.simulator.programming import programming_side
 from metersdk.simulator.pusher import push
 
-Speech = Literal["optical", "hdlc", "wrapper", "datagram", "sml", "p1"]
+Speech = Literal["optical", "hdlc", "wrapper", "datagram", "sml", "p1", "c1218"]
 # A wrapper or HDLC client that went away without a word is not missed for ever.
 _IDLE = 120.0
 
@@ -29,12 +31,13 @@ class StationSettings:
 
     Attributes:
         speech: ``optical`` begins with a sign-on at 300 Bd and hands over to HDLC in mode E; ``sml`` and ``p1`` send
-            telegrams by themselves, the others speak at once.
+            telegrams by themselves, the others speak at once; ``c1218`` is ANSI C12.18.
         baud: speed of a line that speaks HDLC at once, or pushes; None is what is usual for it.
         optical: replaces what the image says of the optical port: address, faults, sleep, echo, pusher.
         hdlc: what it agrees to.
         inactivity: seconds without a word after which HDLC on an optical port ends.
         push_period: seconds between telegrams of SML and P1.
+        c1218: what an ANSI meter does wrong.
     """
 
     speech: Speech = "optical"
@@ -43,6 +46,7 @@ class StationSettings:
     hdlc: HdlcServerSettings = field(default_factory=HdlcServerSettings)
     inactivity: float = _IDLE
     push_period: float = 1.0
+    c1218: C1218Faults | None = None
 
 
 def station(device: MeterDevice, settings: StationSettings) -> Dialog[None]:
@@ -61,6 +65,8 @@ def station(device: MeterDevice, settings: StationSettings) -> Dialog[None]:
         link = HdlcServerLink(settings.hdlc, buffer)
         while True:
             yield from _serve_link(device, link, accepted)
+    if settings.speech == "c1218":
+        yield from _c1218(device, settings, buffer)
     if settings.speech in ("sml", "p1"):
         yield from push(device, settings.speech, baud=settings.baud, period=settings.push_period)
     wrapper = WrapperServerLink(buffer, datagram=settings.speech == "datagram")
@@ -76,6 +82,15 @@ def optical_meter(device: MeterDevice, **more: Any) -> OpticalMeter:
         programming=programming_side(device, device.image.programming),
     )
     return replace(base, **{**device.image.optical.model_dump(), **more})
+
+
+def _c1218(device: MeterDevice, settings: StationSettings, buffer: ReceiveBuffer) -> Dialog[None]:
+    """An ANSI meter, session after session."""
+    meter = device.c1219
+    link = replace(meter.settings, baud=settings.baud or meter.settings.baud)
+    faulty = None if settings.c1218 is None else FaultyMeter(settings.c1218)
+    intercept = None if faulty is None else faulty.intercept
+    yield from serve_c1218(meter, link, buffer, faulty, rules=meter.rules, intercept=intercept)
 
 
 def _one_link(

@@ -71,7 +71,7 @@ def test_places_of_the_blocks(meter: MeterDevice, now: int, kind: Any, order: An
     spec = ProfileSetSpec(
         blocks=5, intervals=4, minutes=15, list=kind, order=order, channel=(ChannelSpec(object=IMPORT),)
     )
-    profile = LoadProfile(spec, numbers(meter, SourceSpec(object=IMPORT)), meter, ni1="int48")
+    profile = LoadProfile(spec, numbers(meter, SourceSpec(object=IMPORT)), meter, ni1="int48", ni2="int32")
     at = meter.since + now * 900 + 7
     state, places = profile.state(at), profile.places(at)
     blocks = -(-now // 4)
@@ -90,7 +90,7 @@ def test_places_of_the_blocks(meter: MeterDevice, now: int, kind: Any, order: An
 
 def test_pulses_add_up_to_the_end_readings(meter: MeterDevice) -> None:
     spec = ProfileSetSpec(intervals=96, outage_every=50, channel=(ChannelSpec(object=IMPORT, divisor=10),))
-    profile = LoadProfile(spec, numbers(meter, SourceSpec(object=IMPORT, constant=10)), meter, ni1="int48")
+    profile = LoadProfile(spec, numbers(meter, SourceSpec(object=IMPORT, constant=10)), meter, ni1="int48", ni2="int32")
     state = profile.state(meter.seconds())
     older = profile.block(state.sequence - 2, meter.seconds())
     newest = profile.block(state.sequence - 1, meter.seconds())
@@ -109,7 +109,11 @@ def test_pulses_add_up_to_the_end_readings(meter: MeterDevice) -> None:
 def test_what_does_not_fit_is_an_overflow(meter: MeterDevice) -> None:
     spec = ProfileSetSpec(intervals=4, format="u8", channel=(ChannelSpec(object=IMPORT), ChannelSpec(object=POWER)))
     profile = LoadProfile(
-        spec, numbers(meter, SourceSpec(object=IMPORT), SourceSpec(object=POWER, time_base=1)), meter, ni1="int48"
+        spec,
+        numbers(meter, SourceSpec(object=IMPORT), SourceSpec(object=POWER, time_base=1)),
+        meter,
+        ni1="int48",
+        ni2="int32",
     )
     block = profile.block(0, meter.since + 3600)
     assert block.values[1] == (255,) * 4
@@ -118,7 +122,7 @@ def test_what_does_not_fit_is_an_overflow(meter: MeterDevice) -> None:
 
 def test_what_is_cleared_is_gone(meter: MeterDevice) -> None:
     spec = ProfileSetSpec(intervals=4, channel=(ChannelSpec(object=IMPORT),))
-    profile = LoadProfile(spec, numbers(meter, SourceSpec(object=IMPORT)), meter, ni1="int48")
+    profile = LoadProfile(spec, numbers(meter, SourceSpec(object=IMPORT)), meter, ni1="int48", ni2="int32")
     now = meter.seconds()
     profile.clear(now)
     assert profile.state(now).valid == 0
