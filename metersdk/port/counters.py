@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from metersdk.errors import LocalProtocolError, PortError
 
@@ -165,3 +167,26 @@ else:
                 return
             except OSError:
                 time.sleep(0.01)
+
+
+class UtcVectors:
+    """Initialisation vectors of ANSI C12.22: the UTC time in seconds, each given once in a process, and rising.
+
+    A ``Counter`` for ``Keys``. What tells apart two messages of one second is the number of the message besides.
+    """
+
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+    _last: ClassVar[int] = 0
+
+    def next(self) -> int:
+        """The time now, or one more than the last value where that was as late.
+
+        Raises:
+            LocalProtocolError: the clock is beyond 2106, and the 32 bits are used up.
+        """
+        with UtcVectors._lock:
+            value = max(int(time.time()), UtcVectors._last + 1)
+            if value > LAST_COUNTER:
+                raise LocalProtocolError("the clock of this computer is beyond 2106", layer="port")
+            UtcVectors._last = value
+            return value

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from metersdk.errors import LocalProtocolError, PortError
-from metersdk.port.counters import LAST_COUNTER, CounterFile
+from metersdk.port.counters import LAST_COUNTER, CounterFile, UtcVectors
 
 TITLE = bytes.fromhex("4d534b0000000001")
 
@@ -103,3 +103,14 @@ def test_two_processes_killed_at_work_never_give_one_value_twice(tmp_path: Path)
             rest = process.communicate()[0].splitlines(keepends=True)
             given += [int(line) for line in rest if line.endswith("\n")]
     assert len(given) == len(set(given)) >= 80
+
+
+def test_vectors_are_the_time_and_rise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(UtcVectors, "_last", 0)
+    monkeypatch.setattr("time.time", lambda: 1_800_000_000.9)
+    assert [UtcVectors().next() for _ in range(3)] == [1_800_000_000, 1_800_000_001, 1_800_000_002]
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.0)
+    assert UtcVectors().next() == 1_800_000_003
+    monkeypatch.setattr("time.time", lambda: 2.0**32)
+    with pytest.raises(LocalProtocolError, match="2106"):
+        UtcVectors().next()
