@@ -242,7 +242,7 @@ _MINUTE, _SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 
 class Basis(StrEnum):
-    """What a time of a table counts by, as far as table 0 tells; ``clock.time_basis`` asks tables 52 to 55, too."""
+    """What a time of a table counts by, as far as table 0 tells; tables 52 to 55 tell more."""
 
     LOCAL = "local"
     """Year to second as the meter's clock shows them (TM_FORMAT 1, 2)."""
