@@ -23,6 +23,7 @@ ALONE = (
     "memory",
     "memory-null",
     "gcm",
+    "load-profile",
     "sml",
     "readout",
     "readout-values",

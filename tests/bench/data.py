@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from metersdk.apdu.keys import Secret
 from metersdk.apdu.sml_encode import encode
 from metersdk.apdu.sml_types import CloseResponse, GetListResponse, ListEntry, OpenResponse, Time, TimeKind
 from metersdk.fast import crc16
+from metersdk.fast.c1219_layout import BlockLayout, Number
 from metersdk.frame.sml import encode_frame
+from metersdk.model.c1219.load_profile_encode import encode_block
 
 PERIOD = 900
 CAPTURES = [
@@ -95,8 +98,6 @@ def _clock(row: int) -> bytes:
 
 
 def _time(row: int) -> int:
-    from datetime import UTC, datetime
-
     stamp = _clock(row)
     moment = datetime(int.from_bytes(stamp[:2], "big"), stamp[2], stamp[3], stamp[5], stamp[6], tzinfo=UTC)
     return int(moment.timestamp()) * 1000
@@ -183,6 +184,41 @@ def readout(folder: Path, periods: int) -> Given:
     path = folder / "readout.txt"
     path.write_bytes("".join(line + "\r\n" for line in lines).encode("ascii"))
     return Given(path, {"values": values, "united": united, "sum": total})
+
+
+BLOCKS = {
+    "channels": 2,
+    "intervals": 96,
+    "value": int(Number.U16),
+    "reading": int(Number.I32),
+    "period_ms": 1000 * PERIOD,
+    "time_format": 4,
+    "extended_status": True,
+}
+"""Layout of the blocks below: a day each, two channels, end readings, extended status."""
+
+
+def blocks(folder: Path, days: int) -> Given:
+    """Table 64 of an ANSI meter: so many blocks of a day, the last with 40 intervals."""
+    source, layout = random.Random(7), BlockLayout(**{**BLOCKS, "value": Number.U16, "reading": Number.I32})
+    out, sums, times, codes, rows = bytearray(), [0, 0], 0, 0, 0
+    for day in range(days):
+        count = layout.intervals if day < days - 1 else 40
+        values = [[source.randrange(60_000) for _ in range(count)] for _ in range(layout.channels)]
+        status = [[source.choice((0, 0, 0, 2)) for _ in range(count)] for _ in range(layout.channels)]
+        ends = [_BEGIN + 1000 * PERIOD * (rows + n + 1) for n in range(count)]
+        rows += count
+        times += sum(ends)
+        sums = [total + sum(channel) for total, channel in zip(sums, values, strict=True)]
+        codes += sum(map(sum, status))
+        end = datetime.fromtimestamp(ends[-1] / 1000, UTC)
+        shown = [total % (1 << 31) for total in sums]
+        out += encode_block(
+            layout, end, values, codes=status, flags=[source.choice((0, 2)) for _ in ends], readings=shown
+        )
+    path = folder / "blocks.bin"
+    path.write_bytes(out)
+    return Given(path, {"rows": rows, "times": times, "values": sums, "codes": codes})
 
 
 def read_answer(rows: int) -> dict[str, Any]:

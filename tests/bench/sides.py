@@ -43,6 +43,7 @@ class Side:
 
 
 OURS = Side("metersdk", "ours.py", "metersdk")
+TWIN = Side("its Python twin", "ours.py", "metersdk")
 FASTCRC = Side("fastcrc", "with_fastcrc.py", "fastcrc")
 FIND_AND_FASTCRC = Side("find + fastcrc", "with_fastcrc.py", "fastcrc")
 CRCMOD = Side("crcmod", "with_crcmod.py", "crcmod")

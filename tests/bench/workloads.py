@@ -18,6 +18,7 @@ from sides import (
     PWITAB,
     PYDLMS,
     PYSML,
+    TWIN,
     Meter,
     Pythons,
     Side,
@@ -35,6 +36,7 @@ class Sizes:
     apdus: int = 1000
     files: int = 200
     periods: int = 40
+    days: int = 60
     read: int = 10_000
     rounds: int = 5
     span: float = 0.3
@@ -44,7 +46,17 @@ class Sizes:
 FULL = Sizes()
 QUICK = Sizes(dump=16 << 20, slice=1 << 18, rows=20_000, read=2_000, rounds=3, span=0.1)
 SMOKE = Sizes(
-    noise=1 << 12, dump=1 << 16, slice=1 << 15, rows=200, apdus=4, files=3, periods=8, read=50, rounds=1, span=0.0
+    noise=1 << 12,
+    dump=1 << 16,
+    slice=1 << 15,
+    rows=200,
+    apdus=4,
+    files=3,
+    periods=8,
+    days=2,
+    read=50,
+    rounds=1,
+    span=0.0,
 )
 
 
@@ -75,7 +87,7 @@ class Workload:
 
 NAMES = (
     *("crc-128", "crc-1k", "crc-1m", "scan", "profile", "profile-null", "memory", "memory-null", "gcm"),
-    *("read-wrapper", "read-hdlc", "sml", "readout", "readout-values"),
+    *("load-profile", "read-wrapper", "read-hdlc", "sml", "readout", "readout-values"),
 )
 
 
@@ -102,6 +114,8 @@ class Stage:
             return self._profile(name, kind, bool(variant))
         if kind == "sml":
             return self._sml()
+        if kind == "load":
+            return self._load_profile()
         if kind == "readout":
             return self._readout(name, "taken" if variant else "readout")
         return self._scan() if kind == "scan" else self._gcm()
@@ -180,6 +194,18 @@ class Stage:
         if kind == "memory":
             return Workload(name, f"memory for {rows} profile rows, {form}", "B", ours, peers, "memory")
         return Workload(name, f"profile of {rows} rows x 6, {form}", "rows/s", ours, peers)
+
+    def _load_profile(self) -> Workload:
+        given = data.blocks(self.folder, self.sizes.days)
+        parameters = {"path": str(given.path), "layout": data.BLOCKS, "last": 40}
+        rows = given.answer["rows"]
+        return Workload(
+            "load-profile",
+            f"C12.19 load profile of {rows} intervals x 2",
+            "rows/s",
+            Entry(OURS, "blocks", parameters, rows, given.answer),
+            (Entry(TWIN, "blocks", {**parameters, "twin": True}, rows, given.answer, 20),),
+        )
 
     def _gcm(self) -> Workload:
         count = self.sizes.apdus

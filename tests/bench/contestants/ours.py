@@ -14,7 +14,8 @@ from metersdk.apdu import sml
 from metersdk.apdu.cipher import unseal
 from metersdk.apdu.dataset import DataSet, parse
 from metersdk.apdu.keys import Secret
-from metersdk.fast import crc16
+from metersdk.fast import crc16, pure_c1219, read_blocks
+from metersdk.fast.c1219_layout import BlockColumns, BlockLayout, Number
 from metersdk.frame.sml import frames
 from metersdk.frame.table import FrameTable, scan
 from metersdk.model.profile import CaptureObject, Profile
@@ -49,6 +50,24 @@ def filled(read: Profile) -> dict[str, Any]:
         "times": sum(read.times),
         "status": sum(status.raw),
         "registers": [sum(register.raw) for register in registers],
+    }
+
+
+def blocks(path: str, layout: dict[str, Any], last: int, twin: bool = False) -> Task:
+    shape = BlockLayout(**{**layout, "value": Number(layout["value"]), "reading": Number(layout["reading"])})
+    octets = Path(path).read_bytes()
+    offsets = list(range(0, len(octets), shape.size))
+    valid = [shape.intervals] * (len(offsets) - 1) + [last]
+    reader = pure_c1219.read_blocks if twin else read_blocks
+    return called(lambda data: reader(data, shape, offsets, valid), octets)
+
+
+def intervals(found: BlockColumns) -> dict[str, Any]:
+    return {
+        "rows": found.rows,
+        "times": sum(found.time),
+        "values": [sum(channel) for channel in found.values],
+        "codes": sum(sum(channel) for channel in found.codes),
     }
 
 
@@ -121,6 +140,7 @@ if __name__ == "__main__":
             "crc": (crc, int),
             "scan": (scanned, good),
             "profile": (profile, filled),
+            "blocks": (blocks, intervals),
             "gcm": (gcm, hexes),
             "sml": (telegrams, values),
             "readout": (readout, lambda found: registers(all_values(found[0]))),
