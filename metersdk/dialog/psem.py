@@ -45,6 +45,8 @@ class SignOn:
         negotiate: False: the defaults are good enough.
         timing: asked for by Timing set-up (C12.21).
         idle: idle time-out of the session in seconds (C12.22).
+        recover: a meter that does not answer at first may be amid a session at another speed, which somebody left
+            without a word: it is given the time to forget it, and asked once more.
     """
 
     user_id: int = 1
@@ -59,6 +61,7 @@ class SignOn:
     negotiate: bool = True
     timing: TimingSetup | None = None
     idle: int | None = None
+    recover: bool = False
 
 
 class Psem(PsemServices):
@@ -80,7 +83,7 @@ class Psem(PsemServices):
             SecurityError: the meter does not know the key.
             PsemError: a service was refused.
         """
-        found = yield from self._identified()
+        found = yield from self._identified(wanted.recover)
         yield Emit(State("identified", str(found)))
         if wanted.timing is not None:
             try:
@@ -120,20 +123,29 @@ class Psem(PsemServices):
         except MeterError:
             yield from self._reset()
 
-    def _identified(self) -> Dialog[Identification]:
+    def _identified(self, recover: bool) -> Dialog[Identification]:
         """Identify, also a meter that is still in the session of somebody who left without a word."""
         try:
             return (yield from self.identify())
         except PsemError as error:
             if error.response not in _ELSEWHERE:
                 raise
-        yield from self._note("psem-old-session", "the meter was still in an earlier session; that was ended")
-        try:
-            yield from self.terminate()
-        except (PsemError, NoAnswer, RemoteProtocolError):
-            yield Sleep(self._timing.recovery)
-            yield from self._reset()
+            yield from self._note("psem-old-session", "the meter was still in an earlier session; that was ended")
+            try:
+                yield from self.terminate()
+            except (PsemError, NoAnswer, RemoteProtocolError):
+                yield from self._pause()
+        except (NoAnswer, RemoteProtocolError) as error:
+            if not recover or isinstance(error, LimitExceeded):
+                raise
+            yield from self._note("psem-no-identification", f"{error.message}; asked again after a pause")
+            yield from self._pause()
         return (yield from self.identify())
+
+    def _pause(self) -> Dialog[None]:
+        """Be silent until the meter has forgotten whatever was, and be at the defaults as it is."""
+        yield Sleep(self._timing.recovery)
+        yield from self._reset()
 
     def _negotiated(self, wanted: SignOn) -> Dialog[bool]:
         """Negotiate as well as it goes -> whether anything has changed."""
@@ -159,8 +171,7 @@ class Psem(PsemServices):
         yield from self._note(
             "psem-defaults", f"{why}; it goes on with the default packets and speed", "offer less, or another probe"
         )
-        yield Sleep(self._timing.recovery)
-        yield from self._reset()
+        yield from self._pause()
         yield from self.identify()
 
     def _renewed(self, request: Request) -> Dialog[bool]:

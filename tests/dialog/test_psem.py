@@ -412,3 +412,22 @@ def test_called_wrong(wrong: Callable[[Psem], Dialog[object]]) -> None:
 def test_unknown_speed() -> None:
     with pytest.raises(LocalProtocolError, match="has no code"):
         result(Psem(ScriptedLink([])).negotiate(bauds=(1234,)))
+
+
+def test_a_meter_that_is_given_time_to_forget() -> None:
+    link = ScriptedLink([NoAnswer("amid another session"), "0000010000", "00"])
+    psem = Psem(link)
+    _, effects, waited = play(psem.sign_on(SignOn(negotiate=False, recover=True)))
+    assert waited == 7.0 and SetLine(9600) in effects and psem.state == "session"
+    assert [finding.code for finding in psem.findings] == ["psem-no-identification"]
+    with pytest.raises(NoAnswer):
+        result(Psem(ScriptedLink([NoAnswer("nobody")])).sign_on(SignOn()))
+
+
+@pytest.mark.parametrize("goodbye", ["00", "01", NoAnswer("late")])
+def test_a_meter_amid_somebody_elses_session(goodbye: str | MeterError) -> None:
+    link = ScriptedLink(["0a", goodbye, "0000010000", "00"])
+    psem = Psem(link)
+    result(psem.sign_on(SignOn(negotiate=False)))
+    assert link.asked[:3] == ["20", "21", "20"] and psem.state == "session"
+    assert [finding.code for finding in psem.findings] == ["psem-old-session"]
