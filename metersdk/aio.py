@@ -426,7 +426,7 @@ def aconnect(
 
     Raises:
         PortError: the target could not be opened.
-        NoAnswer: nobody answered; a dead line is given up after 24 s if ``timing`` is left as it is.
+        NoAnswer: nobody answered; a dead line is given up after 28 s if ``timing`` is left as it is.
         AssociationRefused: the meter did not want this client.
     """
     address = parse_address(target)

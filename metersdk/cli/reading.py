@@ -11,7 +11,7 @@ import click
 from rich.text import Text
 
 from metersdk.cli.data_sets import fields
-from metersdk.cli.options import OBIS, Connection, talks
+from metersdk.cli.options import Connection
 from metersdk.cli.output import Output, describe, grid, pairs
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.errors import DecodeError, LocalProtocolError, MeterError, ServiceError
@@ -23,11 +23,7 @@ from metersdk.model.span import moment
 FINDING, PARTIAL = 1, 8
 
 
-@click.command()
-@click.option("--line-report", is_flag=True, help="Also how the line did, and what it suffers from.")
-@talks
 def identify(connection: Connection, line_report: bool) -> None:
-    """Who is there: manufacturer, model, serial number, protocols."""
     out = connection.out
     with connection.open() as meter:
         identity = meter.identity
@@ -59,12 +55,7 @@ def identify(connection: Connection, line_report: bool) -> None:
     )
 
 
-@click.command()
-@click.option("--raw", is_flag=True, help="The data block as it came, without STX, ETX and BCC.")
-@click.option("--strict", is_flag=True, help="A liberty with the grammar of the data block is an error (exit code 5).")
-@talks
 def readout(connection: Connection, raw: bool, strict: bool) -> None:
-    """The data message of IEC 62056-21, modes A to D."""
     out = connection.out
     if raw:
         out.refuse_json("--raw")
@@ -99,11 +90,7 @@ def _proof(home: Readout) -> dict[str, object]:
     }
 
 
-@click.command()
-@talks
-@click.argument("codes", metavar="OBIS...", nargs=-1, required=True, type=OBIS)
 def read(connection: Connection, codes: tuple[Obis, ...]) -> int:
-    """Some registers: value, unit, time, status. Where one is refused the others come nevertheless (exit code 8)."""
     out = connection.out
     readings: list[Reading] = []
     refused: list[tuple[Obis, MeterError]] = []
@@ -137,10 +124,7 @@ def read(connection: Connection, codes: tuple[Obis, ...]) -> int:
     return 0
 
 
-@click.command()
-@talks
 def registers(connection: Connection) -> None:
-    """All registers of the meter."""
     out = connection.out
     with connection.open() as meter:
         readings = meter.registers()
@@ -191,12 +175,7 @@ def text_of(value: object) -> str:
     return "" if value is None else str(plain(value))
 
 
-@click.command()
-@click.option("--set", "new", metavar="now|ISO", help="Set the clock, to this computer's or 2026-11-22T15:30+01:00.")
-@click.option("--max-drift", type=click.FloatRange(0), metavar="S", help="More seconds off than this: exit code 1.")
-@talks
 def clock(connection: Connection, new: str | None, max_drift: float | None) -> int:
-    """The meter's clock, and how far it is off this computer's."""
     out = connection.out
     target = None if new in (None, "now") else moment(new)
     if target is not None and target.tzinfo is None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 from metersdk.apdu.acse import Authentication
 from metersdk.apdu.cipher import Keys, Secret, Security
 from metersdk.dialog.association import Association, AssociationSettings, Link
+from metersdk.dialog.c1219_opening import open_c1218
 from metersdk.dialog.c1219_settings import BAUD as C1218_BAUD
 from metersdk.dialog.c1219_settings import PACKET_SIZE, PACKETS, C1219Settings
 from metersdk.dialog.iec62056_21 import SignedOn, SignOn, call_again, fall_back, hand_over, recover, sign_on
@@ -24,11 +25,11 @@ from metersdk.dialog.session import DlmsSession, Session
 from metersdk.dialog.timing import Timing, limited
 from metersdk.dialog.wrapper_link import WrapperLink
 from metersdk.effects import Dialog, Emit, Now, SetLine, State
-from metersdk.errors import Cancel, DecodeError, LocalProtocolError, MeterError, NoAnswer, ServiceError
+from metersdk.errors import Cancel, DecodeError, FrameError, LocalProtocolError, MeterError, NoAnswer, ServiceError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.hdlc import Frame, FrameKind, control_octet
 from metersdk.frame.hdlc_address import Address
-from metersdk.frame.recognise import Speech
+from metersdk.frame.recognise import Speech, recognise
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.quirks import Quirks
@@ -54,6 +55,8 @@ _BUSY_LINE = 20.0
 _DAMAGED_ANSWERS = 120
 # A round trip that is shorter makes no difference to a protocol whose shortest wait is 20 ms.
 _NEAR = 0.005
+# A packet of C12.18 is sent so often again before it is certain that nobody speaks it.
+_C1218_REPEATS = 1
 # Seconds to listen on a line where octets came that were no answer: for the next of them, and in all.
 _OVERHEARD_NEXT = 5.0
 _OVERHEARD = 15.0
@@ -66,7 +69,8 @@ class Plan:
     Attributes:
         medium: a ``line`` has a speed and may want a sign-on; ``stream`` and ``datagram`` have none.
         framing: HDLC or the wrapper, where the medium is no line.
-        protocol: ``auto`` signs on where there is a line, and speaks DLMS elsewhere; ``sml`` and ``push`` listen.
+        protocol: ``auto`` signs on where there is a line, and speaks DLMS elsewhere; ``sml`` and ``push`` listen;
+            ``c1218`` is ANSI C12.18, over whatever carries its octets.
         baud: speed of direct HDLC on a line, without sign-on, and of a meter that pushes in mode D.
         listen: mode D: the meter speaks by itself, nothing is sent.
         sign_on, hdlc, association, c1219, quirks, timing: the settings of each layer.
@@ -261,9 +265,9 @@ def _named(kind: type[E], name: str, what: str) -> E:
 def open_session(plan: Plan) -> Dialog[Session]:
     """Reach the meter as planned; what was opened half-way is closed again before an error goes on.
 
-    On a line, ``auto`` asks in turn: three requests at 300 Bd, HDLC at ``baud``, the good-byes of a session left open
-    at ``baud``, one more request behind a wake-up call. Octets that come unasked are listened to: a meter may speak by
-    itself. With the default times a dead line is given up after 24 s, a noisy one after 40 s.
+    On a line, ``auto`` asks in turn: three requests at 300 Bd, HDLC at ``baud``, ANSI C12.18, the good-byes of a
+    session left open at ``baud``, one more request behind a wake-up call. Octets that come unasked are listened to: a
+    meter may speak by itself. With the default times a dead line is given up after 28 s, a noisy one after 46 s.
 
     Raises:
         NoAnswer: nobody answered, in any protocol that was tried; the error is that of the first one.
@@ -306,6 +310,8 @@ def _open_planned(plan: Plan) -> Dialog[Session]:
         return (yield from _pushed(plan, buffer, plan.pushes.total))
     if plan.protocol == "kmp":
         return (yield from open_kmp(plan.baud, plan.timing, plan.quirks.family or None, buffer))
+    if plan.protocol == "c1218":
+        return (yield from _c1218(plan, buffer))
     # Asked for by name, IEC 62056-21 is spoken over a socket, too: a modem or a box with an optical head behind it.
     if plan.medium != "line" and plan.protocol != "iec62056-21":
         return (yield from _associate(plan, buffer, _identity(plan, None)))
@@ -323,9 +329,10 @@ def _open_planned(plan: Plan) -> Dialog[Session]:
         if plan.medium != "line" or silence.state != "sign-on":
             raise
         if plan.protocol == "auto":
-            session = (yield from _overheard(plan, buffer, ear)) or (yield from _direct(plan, buffer))
-            if session is not None:
-                return session
+            for way in (_overheard(plan, buffer, ear), _direct(plan, buffer), _c1218_tried(plan, buffer)):
+                session = yield from way
+                if session is not None:
+                    return session
         signed = yield from _recovered(plan, buffer, silence)
     return (yield from _signed_on(plan, buffer, signed))
 
@@ -350,6 +357,13 @@ def _overheard(plan: Plan, buffer: ReceiveBuffer, ear: Ear) -> Dialog[Session | 
     except NoAnswer:
         buffer.clear()
         return None
+    except FrameError:
+        if recognise(bytes(buffer.view())) is not Speech.C1218:
+            raise
+    # An ANSI meter amid the session of somebody who went away: it is spoken to once that is over.
+    yield Emit(State("overheard-c1218", "packets of ANSI C12.18; signing on to the meter that sends them"))
+    buffer.clear()
+    return (yield from _c1218(plan, buffer))
 
 
 def _signed_on(plan: Plan, buffer: ReceiveBuffer, signed: SignedOn) -> Dialog[Session]:
@@ -401,6 +415,22 @@ def _direct(plan: Plan, buffer: ReceiveBuffer) -> Dialog[Session | None]:
     try:
         return (yield from _associate(plan, buffer, _identity(plan, None)))
     except NoLink:
+        return None
+
+
+def _c1218(plan: Plan, buffer: ReceiveBuffer, *, retries: int | None = None) -> Dialog[Session]:
+    is_line = plan.medium == "line"
+    return (yield from open_c1218(plan.c1219, buffer, plan.timing, plan.quirks, is_line=is_line, retries=retries))
+
+
+def _c1218_tried(plan: Plan, buffer: ReceiveBuffer) -> Dialog[Session | None]:
+    """Nobody speaks HDLC either: an ANSI meter is deaf to both. None if nobody acknowledges a packet of C12.18."""
+    yield Emit(State("direct-c1218", f"nor to HDLC; trying ANSI C12.18 at {plan.c1219.baud} Bd"))
+    buffer.clear()
+    try:
+        return (yield from _c1218(plan, buffer, retries=_C1218_REPEATS))
+    except NoAnswer:
+        buffer.clear()
         return None
 
 

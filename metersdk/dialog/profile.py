@@ -151,11 +151,11 @@ def read_profile(
     except MeterError as error:
         if not any(pieces):
             raise
-        raise _broken_off(Profile.concat(pieces), error) from error
+        raise broken_off(Profile.concat(pieces), error) from error
     return Profile.concat(pieces)
 
 
-def _broken_off(home: Profile, error: MeterError) -> PartialResult:
+def broken_off(home: Profile, error: MeterError) -> PartialResult:
     clock = home.clock
     last = None if clock is None else next(filter(None, map(clock.moment, reversed(range(len(home))))), None)
     return PartialResult(
@@ -421,7 +421,7 @@ def _plans(
             yield _Plan(
                 None,
                 everything,
-                lambda: _SpanCut(clock, start, stop),
+                lambda: SpanCut(clock, start, stop),
                 f"{refused} selection by range; the whole buffer is read and cut here",
             )
         return
@@ -440,7 +440,7 @@ def _plans(
         yield _Plan(
             None,
             everything,
-            (lambda: _EntryCut(first, last)) if entries is not None else None,
+            (lambda: EntryCut(first, last)) if entries is not None else None,
             f"{refused} selection by {what}; the whole buffer is read and cut here",
         )
         return
@@ -456,7 +456,7 @@ def _bounds(start: datetime | None, stop: datetime | None, quirks: Quirks) -> tu
     return low, high
 
 
-class _EntryCut:
+class EntryCut:
     """Keeps entries ``first`` to ``last``, counted from 1; last 0 = to the end."""
 
     def __init__(self, first: int, last: int) -> None:
@@ -471,7 +471,7 @@ class _EntryCut:
         return piece[start : max(stop, start)]
 
 
-class _SpanCut:
+class SpanCut:
     """Keeps the rows from ``start`` to ``stop``, both included.
 
     A naive bound is compared with the local time of the row; so is any bound where the row does not say how far its
@@ -486,7 +486,7 @@ class _SpanCut:
     def __call__(self, piece: Profile) -> Profile:
         column, runs = piece.columns[self.clock], list[list[int]]()
         for row in range(len(piece)):
-            if not self._holds(column.moment(row) if column.is_clock else None):
+            if not self.holds(column.moment(row) if column.is_clock else None):
                 continue
             if runs and runs[-1][1] == row:
                 runs[-1][1] = row + 1
@@ -495,7 +495,8 @@ class _SpanCut:
         parts = [piece.table.part(first, behind) for first, behind in runs]
         return Profile(piece.head, concat(parts) if parts else piece.table.part(0, 0))
 
-    def _holds(self, time: datetime | None) -> bool:
+    def holds(self, time: datetime | None) -> bool:
+        """Whether a row of this time is kept."""
         if time is None:
             return False
         after = self.start is None or _difference(time, self.start) >= timedelta()

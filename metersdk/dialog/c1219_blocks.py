@@ -1,0 +1,98 @@
+"""Octets of load profile blocks, by offset, by index or in a whole table, as the meter lets them be had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from metersdk.apdu.psem import Response
+from metersdk.dialog.c1219_connection import C1219Connection
+from metersdk.dialog.psem import Access, Psem
+from metersdk.effects import Dialog, Emit
+from metersdk.errors import Finding, LocalProtocolError, PsemError
+from metersdk.model.c1219.load_profile import LoadProfileLayout, Place
+
+# Octets in one answer at most: what is lost where the line breaks off.
+ANSWER: Final = 12 << 10
+_REFUSED: Final = (Response.SNS, Response.ONP, Response.IAR, Response.ERR)
+
+
+class BlockSource:
+    """The blocks of one meter; what is asked for is asked for again where the line breaks off, and nothing else is."""
+
+    def __init__(self, connection: C1219Connection) -> None:
+        self._connection = connection
+        self._no_offset = False
+
+    def read(self, layout: LoadProfileLayout, places: Sequence[Place], access: Access) -> Dialog[dict[Place, bytes]]:
+        """The octets of these blocks, each as many as its place says.
+
+        Raises:
+            PsemError: the meter refuses the table.
+            LocalProtocolError: it gives whole tables only, and this one fits no answer.
+        """
+        if access & Access.OFFSET and not self._no_offset:
+            try:
+                return (yield from self._by_offset(layout, places))
+            except PsemError as refusal:
+                if refusal.response not in _REFUSED:
+                    raise
+                self._no_offset = True
+                text = f"table {layout.table} by offset: {refusal.message}; it is read in another way"
+                yield Emit(Finding("lp-no-offset", text, "data"))
+        if access & Access.INDEX:
+            return (yield from self._by_index(layout, places))
+        return (yield from self._whole(layout, places))
+
+    def _by_offset(self, layout: LoadProfileLayout, places: Sequence[Place]) -> Dialog[dict[Place, bytes]]:
+        found: dict[Place, bytes] = {}
+        for run in _runs(places):
+            first, behind = run[0].offset, run[-1].offset + run[-1].size
+            octets = yield from self._span(layout.table, first, behind - first)
+            for place in run:
+                found[place] = octets[place.offset - first :][: place.size]
+        return found
+
+    def _span(self, table: int, offset: int, size: int) -> Dialog[bytes]:
+        """Octets in a row; a part that has come is not asked for again."""
+        found = bytearray()
+
+        def part(psem: Psem) -> Dialog[bytes]:
+            return psem.read(table, offset=offset + len(found), count=min(psem.max_read, ANSWER, size - len(found)))
+
+        while len(found) < size:
+            found += yield from self._connection.keep_asking(part)
+        return bytes(found)
+
+    def _by_index(self, layout: LoadProfileLayout, places: Sequence[Place]) -> Dialog[dict[Place, bytes]]:
+        """Element 0 of the table is the list, its elements are the blocks (from memory of the standard)."""
+        found: dict[Place, bytes] = {}
+        size = layout.block.size
+        for place in places:
+            index = (0, place.element)
+            octets = yield from self._connection.keep_asking(
+                lambda psem, index=index: psem.read(layout.table, index=index, octets=size)  # type: ignore[misc]
+            )
+            found[place] = octets[: place.size]
+        return found
+
+    def _whole(self, layout: LoadProfileLayout, places: Sequence[Place]) -> Dialog[dict[Place, bytes]]:
+        room = self._connection.psem.max_read
+        if layout.size > room:
+            raise LocalProtocolError(
+                f"the meter gives table {layout.table} only whole, {layout.size} octets, and {room} fit one answer",
+                layer="data",
+                hint="offer longer packets: ?packet_size=2048&packets=255",
+            )
+        octets = yield from self._connection.keep_asking(lambda psem: psem.read(layout.table, octets=layout.size))
+        return {place: octets[place.offset :][: place.size] for place in places}
+
+
+def _runs(places: Sequence[Place]) -> list[list[Place]]:
+    """Blocks without a gap between them, in the order of their octets."""
+    runs: list[list[Place]] = []
+    for place in sorted(places, key=lambda place: place.offset):
+        if not runs or runs[-1][-1].offset + runs[-1][-1].size != place.offset:
+            runs.append([])
+        runs[-1].append(place)
+    return runs
