@@ -190,7 +190,7 @@ class Profile:
         blocks = ((place, octets[place.offset : place.offset + place.size]) for place in layout.places(state))
         rows = RowReader(layout).read(blocks)
         head = ProfileHead(columns=layout.columns, period=layout.period, obis=layout.obis)
-        findings = (*layout.findings, *layout.basis.findings, *rows.findings)
+        findings = (*layout.findings, *rows.findings)
         return cls(head, rows.table, truncated=rows.truncated, findings=findings)
 
     @classmethod

@@ -161,7 +161,7 @@ class LoadProfileLayout:
         block: how one is written.
         channels: what they record.
         basis: what the times mean.
-        findings: what was tolerated in tables 61 and 62.
+        findings: what was tolerated in the tables, or taken for granted.
         readings_in_block: end readings count within their block only.
     """
 
@@ -271,17 +271,16 @@ def _status_head(
 
 def channel_head(
     number: int,
-    obis: Obis | None,
+    obis: Obis,
     unit: Unit | None,
-    ratio: Fraction | None,
+    ratio: Fraction,
     kind: ColumnKind = ColumnKind.INTERVAL_DELTA,
     *,
     decimals: int = 0,
     source: str = "",
 ) -> ColumnHead:
-    """The column of a channel: ``ratio`` units to a pulse, None where that is not known."""
-    # Manufacturer-specific, C = 128 to 199, where the quantity has no OBIS code.
-    code = obis if obis is not None else Obis.from_octets(bytes((1, number, 128, 29, 0, 255)))
-    scaler, factor = scaler_and_factor(ratio / 10**decimals) if ratio is not None else (-decimals or None, Fraction(1))
-    head = ColumnHead.of(CaptureObject(3, code, 2), scaler, unit)
-    return head.model_copy(update={"factor": factor, "kind": kind, "source": source})
+    """The column of channel ``number``: ``ratio`` units to a count, which has so many decimals."""
+    scaler, factor = scaler_and_factor(ratio / 10**decimals)
+    head = ColumnHead.of(CaptureObject(3, obis, 2), scaler, unit)
+    name = head.name if head.name != str(obis) else f"Channel {number}"
+    return head.model_copy(update={"name": name, "factor": factor, "kind": kind, "source": source})

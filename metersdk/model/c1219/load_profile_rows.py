@@ -19,7 +19,7 @@ from typing import Final
 from metersdk.apdu.columns import Table, Values, concat, empty
 from metersdk.errors import Finding
 from metersdk.fast import read_blocks
-from metersdk.fast.axdr_layout import UNDEFINED_DEVIATION, Kind
+from metersdk.fast.axdr_layout import INTEGRAL, UNDEFINED_DEVIATION, Kind
 from metersdk.fast.c1219_layout import TEXT, BlockColumns, BlockLayout
 from metersdk.model.c1219.load_profile import STATUS_OF_CODE, LoadProfileLayout, Place, decimals_of
 
@@ -247,7 +247,10 @@ class _Checks:
             valid = found.valid[channel][rows.start : rows.stop].tobytes()
             if 0 in valid or not _UNSOUND.isdisjoint(codes) or layout.block.value in TEXT:
                 continue
-            total = sum(map(Fraction, found.values[channel][rows.start : rows.stop]), Fraction(0))
+            numbers = found.values[channel][rows.start : rows.stop]
+            # Sums of floats are exact as fractions alone.
+            integral = layout.block.value.kind in INTEGRAL
+            total = Fraction(sum(numbers)) if integral else sum(map(Fraction, numbers), Fraction(0))
             if pulses and not self._pulsed(channel, pulses[channel], total):
                 text = f"its pulse counter tells {pulses[channel]}, its intervals {total}"
                 findings += self._once("lp-end-pulses", channel, f"{self._name(place, channel)}: {text}")

@@ -26,8 +26,10 @@ from metersdk.model.c1219.profile_tables import (
     LpFlags,
     LpSet,
 )
+from metersdk.model.c1219.quantities import SourceQuantity, SourceWalk, Use
 from metersdk.model.c1219.registry import TableSet
 from metersdk.model.c1219.time_tables import Clock, ClockState, TimeOffset, TimeQualifier
+from metersdk.model.column import ColumnKind
 from metersdk.model.quirks import Quirks
 
 TABLES_NEEDED: Final = (11, 12, 15, 16, 51, 52, 53)
@@ -35,6 +37,9 @@ TABLES_NEEDED: Final = (11, 12, 15, 16, 51, 52, 53)
 
 _NI: Final = {64: "ni_format1", 128: "ni_format2"}
 _STANDARD: Final = Quirks()
+# Factors outside of these are no factors.
+_LEAST: Final = Fraction(1, 10**30)
+_MOST: Final = Fraction(10**30)
 # Minutes: time zones lie between -12 and +14 hours of UTC; daylight saving is an hour, and was two.
 _FARTHEST: Final = 15 * 60
 _MOST_SEASON: Final = 120
@@ -61,14 +66,15 @@ def layout_of(tables: TableSet, set_number: int = 1, *, quirks: Quirks = _STANDA
     block = _block(tables, limits.lp_flags, size, channels)
     if not size.nbr_blks or not size.nbr_blk_ints:
         raise DecodeError(f"table 61: {size.nbr_blks} blocks of {size.nbr_blk_ints} intervals", layer="data")
-    findings: list[Finding] = []
+    basis, walk = basis_of(tables, quirks), SourceWalk.of(tables)
+    findings = list(basis.findings)
     return LoadProfileLayout(
         set_number,
         size.nbr_blks,
         block,
-        tuple(_channel(tables, channels, n, block.value, findings) for n in range(size.nbr_chns)),
-        basis_of(tables, quirks),
-        tuple(findings),
+        tuple(_channel(walk, channels, n, block.value, findings) for n in range(size.nbr_chns)),
+        basis,
+        tuple(dict.fromkeys(findings)),
         limits.lp_flags.blk_end_rd_indicator_flag,
     )
 
@@ -110,19 +116,50 @@ def _ni(number: int) -> Number:
         raise ValueError(f"NI_FORMAT {number} is reserved") from None
 
 
-def _channel(tables: TableSet, control: LpControl, n: int, value: Number, findings: list[Finding]) -> Channel:
+def _channel(walk: SourceWalk, control: LpControl, n: int, value: Number, findings: list[Finding]) -> Channel:
     selected = control.lp_sel_set[n]
     scalar = control.scalars_set[n] if control.scalars_set is not None else 1
     divisor = control.divisor_set[n] if control.divisor_set is not None else 1
-    if not scalar or not divisor:
+    measured = walk[selected.lp_source_select]
+    findings += measured.findings
+    if measured.unit is None:
+        text = f"channel {n + 1}: what it measures is not known ({measured})"
         findings.append(
-            Finding("lp-divisor", f"table 62: channel {n + 1} has scalar {scalar}, divisor {divisor}", "data")
+            Finding("lp-channel", text, "data", hint="read tables 11, 12, 15 and 16, if the meter has them")
         )
-    per_pulse = Fraction(scalar, divisor) if scalar and divisor else Fraction(1)
+    kind = measured.kind(Use.INTERVAL)
+    if measured.offset and kind is not ColumnKind.INTERVAL_DELTA:
+        # What is the difference of two readings has no offset.
+        text = f"channel {n + 1}: the offset {measured.offset} of its source is not applied"
+        findings.append(Finding("lp-offset", text, "data", hint="add it to the values, times their factor"))
+    per_pulse = Fraction(scalar, divisor) if divisor else Fraction(0)
+    ratio = per_pulse * measured.factor
+    if not _LEAST < abs(ratio) < _MOST:
+        text = (
+            f"channel {n + 1}: scalar {scalar}, divisor {divisor} and a factor of {measured.multiplier} make no sense"
+        )
+        findings.append(Finding("lp-factor", text, "data", hint="look at tables 62, 15 and 12; the values are raw"))
+        per_pulse = ratio = Fraction(1)
     head = channel_head(
-        n + 1, None, None, None, decimals=decimals_of(value), source=f"source {selected.lp_source_select}"
+        n + 1,
+        measured.obis(Use.INTERVAL),
+        measured.unit,
+        ratio,
+        kind,
+        decimals=decimals_of(value),
+        source=str(measured),
     )
-    return Channel(head, selected.lp_source_select, selected.end_blk_rdg_source_select, per_pulse)
+    end = walk[selected.end_blk_rdg_source_select] if selected.chnl_flag.end_rdg_flag else None
+    comparable = end is not None and kind is ColumnKind.INTERVAL_DELTA and _counts_the_same(measured, end)
+    gain = ratio / end.factor if end is not None and comparable and end.factor else per_pulse
+    return Channel(head, measured.index, selected.end_blk_rdg_source_select, gain, comparable)
+
+
+def _counts_the_same(one: SourceQuantity, other: SourceQuantity) -> bool:
+    """Whether a gain of one is a gain of the other: the same quantity, or the same source of an unknown one."""
+    if one.uom is None or other.uom is None:
+        return one.index == other.index
+    return one.group_c == other.group_c and one.unit == other.unit
 
 
 def basis_of(tables: TableSet, quirks: Quirks = _STANDARD) -> TimeBasis:
