@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
+from metersdk.apdu.c1222 import SecurityMode
+from metersdk.apdu.c1222_titles import ApTitle
 from metersdk.apdu.keys import Secret
 from metersdk.apdu.psem import Feature, Identification, Response, TimingSetup
 from metersdk.apdu.psem_security import ALGORITHM_AES, ALGORITHM_DES, BLOCK_SIZE, new_ticket, same_password
 from metersdk.dialog.c1218_link import C1218Settings
+from metersdk.dialog.c1222_meter import C1222Meter
 from metersdk.dialog.psem import Access
 from metersdk.dialog.psem_meter import PsemRefusal, PsemRules
 from metersdk.model.c1219.configuration import MANUFACTURER, Configuration
@@ -182,6 +186,18 @@ class C1219Meter:
         link = self.spec.link
         return C1218Settings(
             baud=link.baud, identity=link.identity, traffic_timeout=link.traffic_timeout, retries=link.retries
+        )
+
+    @cached_property
+    def node(self) -> C1222Meter:
+        """The same in a network. One for all connections: none of them believes a request twice."""
+        spec = self.spec.node
+        keys = {each.id: each.key for each in self.spec.key if len(each.key) == BLOCK_SIZE[ALGORITHM_AES]}
+        return C1222Meter(
+            title=ApTitle.parse(spec.title) if spec.title else None,
+            keys=keys,
+            security=SecurityMode[spec.security.upper()],
+            max_message=spec.max_message,
         )
 
     # --- what procedures do ---

@@ -226,6 +226,14 @@ class LinkSpec(_Spec):
     identity: int = Field(default=0, ge=0, le=255)
 
 
+class NodeSpec(_Spec):
+    """The meter as a node of C12.22: its ApTitle, and what a request must at least have."""
+
+    title: str = Field(default="", pattern=r"^(\.?\d+(\.\d+)*)?$")
+    security: Literal["clear", "authenticated", "ciphered"] = "clear"
+    max_message: int = Field(default=8192, ge=128, le=65535)
+
+
 class ManufacturerTable(_Spec):
     """A table of the maker's own; octets in hex, or moving numbers as little-endian u32.
 
@@ -278,6 +286,7 @@ class C1219Spec(_Spec):
     password: tuple[PasswordSpec, ...] = ()
     key: tuple[KeySpec, ...] = ()
     link: LinkSpec = LinkSpec()
+    node: NodeSpec = NodeSpec()
     source: tuple[SourceSpec, ...] = ()
     registers: RegistersSpec | None = None
     load_profile: ProfilesSpec | None = None

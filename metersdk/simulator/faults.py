@@ -10,6 +10,7 @@ from typing import Any, get_args
 from metersdk.dialog.iec62056_21_meter import MeterFaults, OpticalMeter
 from metersdk.errors import LocalProtocolError
 from metersdk.port.line import Echo, LineModel
+from metersdk.simulator.c1219_faults import C1218Faults
 
 # A meter whose table of speeds is wrong is off by one step as a rule.
 _MISTUNED = 0.5
@@ -27,6 +28,7 @@ class Faults:
         sleep: the optical port is asleep until it is woken up with NULs.
         silent: nothing is ever answered.
         busy: the device is held by another program; a connection is closed as soon as it stands.
+        c1218: what is wrong with an ANSI meter, its lost acknowledgements among it.
     """
 
     line: LineModel = field(default_factory=LineModel)
@@ -36,6 +38,7 @@ class Faults:
     sleep: bool = False
     silent: bool = False
     busy: bool = False
+    c1218: C1218Faults = field(default_factory=C1218Faults)
 
     def optical(self, meter: OpticalMeter) -> OpticalMeter:
         """The same meter with its share of the faults."""
@@ -62,6 +65,7 @@ def parse_faults(texts: Iterable[str]) -> Faults:
     """
     line: dict[str, Any] = {}
     meter: dict[str, Any] = {}
+    ansi: dict[str, Any] = {}
     for text in texts:
         name, has_value, value = text.strip().partition("=")
         if name not in _KNOWN:
@@ -73,11 +77,14 @@ def parse_faults(texts: Iterable[str]) -> Faults:
             said = read(value) if has_value else default
         except ValueError as error:
             raise LocalProtocolError(f"{text}: the value makes no sense", hint=f"{name}={FAULT_HELP[name]}") from error
-        kept = line if target == "line" else meter
+        kept = {"line": line, "meter": meter, "ansi": ansi}[target]
         if key in kept:
             raise LocalProtocolError(f"{name} is given twice")
         kept[key] = said
-    return Faults(line=LineModel(**line), **meter)
+    if "lost_ack" in ansi:
+        # The meter of 62056-21 counts them, that of C12.18 may lose a share.
+        meter["lost_ack"] = int(ansi["lost_ack"])
+    return Faults(line=LineModel(**line), c1218=C1218Faults(**ansi, seed=line.get("seed", 0)), **meter)
 
 
 FAULT_HELP = {
@@ -102,12 +109,20 @@ FAULT_HELP = {
     "piece": "1: octets that arrive together at most",
     "close-after": "1000: the meter hangs up after so many octets",
     "seed": "7: another course of what is left to chance",
-    "lost-ack": "1: so many acknowledgements of the reader are not heard",
+    "lost-ack": "1: so many acknowledgements are lost; C12.18 also: 0.1, a share of them",
     "bad-bcc": "2: so many blocks with a wrong BCC",
     "wrong-baud": "1200: the speed the meter takes instead of the agreed one; alone, half of it",
     "sleep": "asleep until woken up",
     "silent": "nothing is answered",
     "busy": "held by another program",
+    "bad-crc": "2 or 0.05: so many packets of C12.18, or a share of them, have a wrong CRC",
+    "repeat": "2 or 0.1: so many answers of C12.18, or a share, come twice",
+    "stuck-toggle": "1: so many packets of C12.18 after which the toggle is not changed",
+    "busy-answers": "3 or 0.1: so many reads and writes of C12 are answered: busy",
+    "not-ready": "3 or 0.1: the same: data not ready",
+    "lying-count": "1: so many answers of C12.18 tell more octets than they have",
+    "lying-tables": "1: table 0 tells so many times dimensions that cannot be",
+    "endless": "1: so many answers of C12.18 never end",
 }
 
 
@@ -136,6 +151,10 @@ def _share(text: str) -> float:
     if number > 1:
         raise ValueError(text)
     return number
+
+
+def _count_or_share(text: str) -> float:
+    return _amount(text) if "." in text and _share(text) < 1 else _count(text)
 
 
 def _signed(text: str) -> float:
@@ -199,10 +218,18 @@ _KNOWN: dict[str, tuple[str, str, Callable[[str], object], object]] = {
     "piece": ("line", "piece", _positive, None),
     "close-after": ("line", "close_after", _count, None),
     "seed": ("line", "seed", _count, None),
-    "lost-ack": ("meter", "lost_ack", _count, 1),
+    "lost-ack": ("ansi", "lost_ack", _count_or_share, 1),
     "bad-bcc": ("meter", "bad_bcc", _count, 1),
     "wrong-baud": ("meter", "wrong_baud", _count, 0),
     "sleep": ("meter", "sleep", _flag, True),
     "silent": ("meter", "silent", _flag, True),
     "busy": ("meter", "busy", _flag, True),
+    "bad-crc": ("ansi", "bad_crc", _count_or_share, 1),
+    "repeat": ("ansi", "repeat", _count_or_share, 1),
+    "stuck-toggle": ("ansi", "stuck_toggle", _count_or_share, 1),
+    "busy-answers": ("ansi", "busy", _count_or_share, 1),
+    "not-ready": ("ansi", "not_ready", _count_or_share, 1),
+    "lying-count": ("ansi", "lying_count", _count_or_share, 1),
+    "lying-tables": ("ansi", "lying_tables", _count_or_share, 1),
+    "endless": ("ansi", "endless", _count_or_share, 1),
 }

@@ -38,7 +38,7 @@ class Listening:
     Attributes:
         kind: kind of port; host and port say where, port 0 takes a free one. ``dial`` calls a client there.
         speech: ``optical`` begins with a sign-on and hands over to HDLC in mode E; ``sml`` and ``p1`` push; the others
-            speak at once.
+            speak at once. None: what is usual there for the meter.
         baud: speed of HDLC at once, and of pushes; in modes B to E the speed to change to.
         mode: mode of IEC 62056-21 the meter shall have, whatever its image says.
         identification: replaces that of the image, ``MSK5METER``.
@@ -50,7 +50,7 @@ class Listening:
     kind: Kind
     host: str = ""
     port: int = 0
-    speech: Speech = "optical"
+    speech: Speech | None = None
     baud: int | None = None
     mode: Mode | None = None
     identification: str | None = None
@@ -59,12 +59,21 @@ class Listening:
     inactivity: float = 120.0
 
     def settings(self, device: MeterDevice) -> StationSettings:
-        """How ``device`` behaves here."""
-        optical = None
-        if self.speech == "optical":
-            optical = self._optical(device)
+        """How ``device`` behaves here.
+
+        Raises:
+            LocalProtocolError: it does not speak so.
+        """
+        speech = self.speech or (_ANSI if device.is_ansi else _USUAL)[self.kind]
+        optical = self._optical(device) if speech == "optical" else None
+        if speech in ("c1218", "c1222"):
+            # An image that does not fit is told here, not to the first who calls.
+            _ = device.c1219
         period = self.optical.get("push_period", 1.0)
-        return StationSettings(self.speech, self.baud, optical, self.hdlc, self.inactivity, period)
+        datagram = self.kind == "udp"
+        return StationSettings(
+            speech, self.baud, optical, self.hdlc, self.inactivity, push_period=period, datagram=datagram
+        )
 
     def target(self, settings: StationSettings, path: str, port: int) -> str:
         """What a client takes to reach the meter."""
@@ -72,12 +81,16 @@ class Listening:
         scheme = "listen" if self.kind == "dial" else self.kind
         where = path if self.kind == "pty" else f"{scheme}://{host}:{port}"
         keys = []
-        if self.speech in ("sml", "p1"):
+        speech = settings.speech
+        if speech in ("sml", "p1"):
             keys.append("protocol=push")
-            keys += [f"baud={self.baud or BAUD[self.speech]}"] if self.kind in ("pty", "rfc2217") else []
+            keys += [f"baud={self.baud or BAUD[speech]}"] if self.kind in ("pty", "rfc2217") else []
+        elif speech in ("c1218", "c1222"):
+            keys.append(f"protocol={speech}")
+            keys += [f"baud={self.baud}"] if self.baud and self.kind in ("pty", "rfc2217") else []
         elif self.kind in ("tcp", "dial"):
-            keys.append(f"framing={self.speech}")
-        elif self.speech == "hdlc":
+            keys.append(f"framing={speech}")
+        elif speech == "hdlc":
             keys += ["protocol=dlms", f"baud={settings.baud or 9600}"]
         if settings.optical is not None and settings.optical.pusher:
             keys += ["mode=D", f"baud={settings.optical.push_baud}"]
@@ -111,14 +124,13 @@ def parse_listening(text: str) -> Listening:
     """
     where, _, query = text.strip().partition("?")
     kind, host, port = _place(where)
-    default: Speech = "wrapper" if kind in ("tcp", "dial") else "datagram" if kind == "udp" else "optical"
     values: dict[str, Any] = {}
     optical: dict[str, Any] = {}
     hdlc: dict[str, Any] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         match key:
             case "speech" | "framing":
-                values["speech"] = _one_of(text, value, ("datagram",) if kind == "udp" else _SPEECHES[kind])
+                values["speech"] = _one_of(text, value, _SPEECHES[kind])
             case "baud":
                 values["baud"] = _number(text, value)
             case "mode":
@@ -145,16 +157,24 @@ def parse_listening(text: str) -> Listening:
                 hdlc["physical"] = _number(text, value)
             case _:
                 raise LocalProtocolError(f"{text}: {key} is no key", hint=f"known: {' '.join(_KEYS)}")
-    values.setdefault("speech", default)
     return Listening(kind, host, port, optical=optical, hdlc=HdlcServerSettings(**hdlc), **values)
 
 
 _SPEECHES: dict[str, tuple[str, ...]] = {
-    "pty": ("optical", "hdlc", "sml", "p1"),
-    "rfc2217": ("optical", "hdlc", "sml", "p1"),
-    "tcp": ("wrapper", "hdlc", "optical", "sml", "p1"),
-    "dial": ("wrapper", "hdlc"),
+    "pty": ("optical", "hdlc", "sml", "p1", "c1218"),
+    "rfc2217": ("optical", "hdlc", "sml", "p1", "c1218"),
+    "tcp": ("wrapper", "hdlc", "optical", "sml", "p1", "c1218", "c1222"),
+    "udp": ("datagram", "c1222"),
+    "dial": ("wrapper", "hdlc", "c1218", "c1222"),
 }
+_USUAL: dict[Kind, Speech] = {
+    "pty": "optical",
+    "rfc2217": "optical",
+    "tcp": "wrapper",
+    "udp": "datagram",
+    "dial": "wrapper",
+}
+_ANSI: dict[Kind, Speech] = {"pty": "c1218", "rfc2217": "c1218", "tcp": "c1222", "udp": "c1222", "dial": "c1222"}
 
 
 def _place(where: str) -> tuple[Kind, str, int]:

@@ -29,8 +29,8 @@ from metersdk.simulator.image import Image
 from metersdk.simulator.listening import Listening, parse_listening
 from metersdk.simulator.station import StationSettings, station
 
-# A session on an optical port starts here, whatever comes later.
-_INITIAL_BAUD = 300
+# A session starts here, whatever comes later.
+_START = {"optical": 300, "c1218": 9600}
 # Seconds of silence after which a client of a UDP port is forgotten, and its association with it.
 _FORGOTTEN = 300.0
 _UDP_CLIENTS = 10_000
@@ -55,7 +55,7 @@ class Simulator:
         images: a meter, by the name or file of its image or as an ``Image``; or several of them.
         listen: where each of them listens. ``pty`` is a serial device, ``tcp://127.0.0.1:0?framing=wrapper|hdlc``,
             ``udp://127.0.0.1:0``, ``rfc2217://127.0.0.1:0``; port 0 takes a free one. ``dial://127.0.0.1:4059`` calls a
-            client that listens there, until it does. Keys: ``speech=optical|hdlc``,
+            client that listens there, until it does. Keys: ``speech=optical|hdlc|c1218|c1222``,
             ``mode=A..E``, ``identification``, ``baud``, ``address``, ``sleep=1``, ``echo_ack=before|after``,
             ``block_size``, ``push_period``, ``reaction``, ``inactivity``, ``max_info``, ``window``, ``physical``.
         faults: what is wrong with the meters and the lines to them.
@@ -153,6 +153,7 @@ class Simulator:
         settings = place.settings(device)
         if settings.optical is not None:
             settings = replace(settings, optical=self._faults.optical(settings.optical))
+        settings = replace(settings, c1218=self._faults.c1218)
         port = place.port + number if place.port else 0
         if place.kind == "pty":
             # Not on Windows: imported where it is wanted.
@@ -281,7 +282,7 @@ class Simulator:
         return self._line(serving.Rfc2217Wire(sock, name, partial(self._heard, name)), settings)
 
     def _line(self, wire: Wire, settings: StationSettings) -> LinePort:
-        start = _INITIAL_BAUD if settings.speech == "optical" else settings.baud
+        start = _START.get(settings.speech, settings.baud)
         model = replace(self._faults.line, baud=start if self._pace else None)
         return LinePort(wire, model, self._faults.tuned)
 

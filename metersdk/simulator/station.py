@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from metersdk.dialog.c1218_meter import serve_c1218
+from metersdk.dialog.c1222_meter import serve_c1222
 from metersdk.dialog.hdlc_states import Mode
 from metersdk.dialog.iec62056_21_meter import HandOver, OpticalMeter
 from metersdk.dialog.iec62056_21_meter import serve as serve_optical
@@ -20,7 +21,7 @@ from metersdk.simulator.device import MeterDevice
 from metersdk.simulator.programming import programming_side
 from metersdk.simulator.pusher import push
 
-Speech = Literal["optical", "hdlc", "wrapper", "datagram", "sml", "p1", "c1218"]
+Speech = Literal["optical", "hdlc", "wrapper", "datagram", "sml", "p1", "c1218", "c1222"]
 # A wrapper or HDLC client that went away without a word is not missed for ever.
 _IDLE = 120.0
 
@@ -31,13 +32,15 @@ class StationSettings:
 
     Attributes:
         speech: ``optical`` begins with a sign-on at 300 Bd and hands over to HDLC in mode E; ``sml`` and ``p1`` send
-            telegrams by themselves, the others speak at once; ``c1218`` is ANSI C12.18.
+            telegrams by themselves, the others speak at once; ``c1218`` is ANSI C12.18, ``c1222`` a node of
+            ANSI C12.22.
         baud: speed of a line that speaks HDLC at once, or pushes; None is what is usual for it.
         optical: replaces what the image says of the optical port: address, faults, sleep, echo, pusher.
         hdlc: what it agrees to.
         inactivity: seconds without a word after which HDLC on an optical port ends.
         push_period: seconds between telegrams of SML and P1.
         c1218: what an ANSI meter does wrong.
+        datagram: each message of C12.22 is one datagram.
     """
 
     speech: Speech = "optical"
@@ -47,6 +50,7 @@ class StationSettings:
     inactivity: float = _IDLE
     push_period: float = 1.0
     c1218: C1218Faults | None = None
+    datagram: bool = False
 
 
 def station(device: MeterDevice, settings: StationSettings) -> Dialog[None]:
@@ -67,6 +71,9 @@ def station(device: MeterDevice, settings: StationSettings) -> Dialog[None]:
             yield from _serve_link(device, link, accepted)
     if settings.speech == "c1218":
         yield from _c1218(device, settings, buffer)
+    if settings.speech == "c1222":
+        yield from _c1222(device, settings, buffer)
+        return
     if settings.speech in ("sml", "p1"):
         yield from push(device, settings.speech, baud=settings.baud, period=settings.push_period)
     wrapper = WrapperServerLink(buffer, datagram=settings.speech == "datagram")
@@ -91,6 +98,13 @@ def _c1218(device: MeterDevice, settings: StationSettings, buffer: ReceiveBuffer
     faulty = None if settings.c1218 is None else FaultyMeter(settings.c1218)
     intercept = None if faulty is None else faulty.intercept
     yield from serve_c1218(meter, link, buffer, faulty, rules=meter.rules, intercept=intercept)
+
+
+def _c1222(device: MeterDevice, settings: StationSettings, buffer: ReceiveBuffer) -> Dialog[None]:
+    """The same meter as a node of a network, on one connection or towards one sender of datagrams."""
+    node = replace(device.c1219.node, datagram=settings.datagram)
+    intercept = None if settings.c1218 is None else FaultyMeter(settings.c1218).intercept
+    yield from serve_c1222(device.c1219, node, buffer, intercept=intercept)
 
 
 def _one_link(

@@ -6,6 +6,7 @@ import pytest
 
 from metersdk.errors import LocalProtocolError
 from metersdk.port.line import LineModel
+from metersdk.simulator.c1219_faults import C1218Faults
 from metersdk.simulator.faults import FAULT_HELP, Faults, parse_faults
 from metersdk.simulator.image import Image
 from metersdk.simulator.listening import parse_listening
@@ -17,6 +18,8 @@ def test_all_faults() -> None:
             *("echo=full", "noise=5", "flip=0.001", "lose=0.002", "drop-answer=1,4", "drop-request=3", "late=2:0.5"),
             *("latency=0.016", "delay=0.3", "piece=1", "close-after=1000", "seed=7"),
             *("lost-ack=1", "bad-bcc=2", "wrong-baud=1200", "sleep", "silent", "busy"),
+            *("bad-crc=0.05", "repeat=0.1", "stuck-toggle", "busy-answers=3", "not-ready=2"),
+            *("lying-count=1", "lying-tables", "endless=2"),
         ]
     )
     assert faults == Faults(
@@ -41,6 +44,18 @@ def test_all_faults() -> None:
         sleep=True,
         silent=True,
         busy=True,
+        c1218=C1218Faults(
+            bad_crc=0.05,
+            lost_ack=1,
+            repeat=0.1,
+            stuck_toggle=1,
+            busy=3,
+            not_ready=2,
+            lying_count=1,
+            lying_tables=1,
+            endless=2,
+            seed=7,
+        ),
     )
 
 
@@ -102,7 +117,34 @@ def test_every_fault_has_its_help() -> None:
 )
 def test_places(text: str, kind: str, host: str, port: int, speech: str) -> None:
     place = parse_listening(text)
-    assert (place.kind, place.host, place.port, place.speech) == (kind, host, port, speech)
+    assert (place.kind, place.host, place.port) == (kind, host, port)
+    assert place.settings(Image.load("residential").device()).speech == speech
+
+
+@pytest.mark.parametrize(
+    ("text", "speech", "target"),
+    [
+        ("pty", "c1218", "/dev/x?protocol=c1218"),
+        ("pty?baud=19200", "c1218", "/dev/x?protocol=c1218&baud=19200"),
+        ("rfc2217://127.0.0.1:0", "c1218", "rfc2217://127.0.0.1:7?protocol=c1218"),
+        ("tcp://127.0.0.1:0", "c1222", "tcp://127.0.0.1:7?protocol=c1222"),
+        ("tcp://127.0.0.1:0?speech=c1218", "c1218", "tcp://127.0.0.1:7?protocol=c1218"),
+        ("udp://127.0.0.1:0", "c1222", "udp://127.0.0.1:7?protocol=c1222"),
+        ("dial://127.0.0.1:4059", "c1222", "listen://127.0.0.1:7?protocol=c1222"),
+        ("tcp://127.0.0.1:0?framing=hdlc", "hdlc", "tcp://127.0.0.1:7?framing=hdlc"),
+    ],
+)
+def test_places_of_an_ansi_meter(text: str, speech: str, target: str) -> None:
+    place = parse_listening(text)
+    settings = place.settings(Image.load("ansi").device())
+    assert settings.speech == speech
+    assert settings.datagram is text.startswith("udp")
+    assert place.target(settings, "/dev/x", 7) == target
+
+
+def test_a_meter_that_has_no_ansi_tables() -> None:
+    with pytest.raises(LocalProtocolError, match="no tables of ANSI"):
+        parse_listening("pty?speech=c1218").settings(Image.load("bench").device())
 
 
 @pytest.mark.parametrize(
