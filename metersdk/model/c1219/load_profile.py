@@ -1,8 +1,12 @@
 """Load profiles of ANSI C12.19: how the blocks of a set are written, and where they are in tables 64 to 67.
 
 A set is a list of blocks; a block is an end time, end readings, and interval records. Table 61 tells how many of each,
-table 62 what the channels are, table 63 where the newest block is. ``LoadProfileLayout.of`` gathers that;
+table 62 what the channels are, table 63 where the newest block is. ``load_profile_tables.layout_of`` gathers that;
 ``LoadProfileLayout.places`` walks the list from the oldest block to the newest.
+
+From memory of the standard, to be checked against it and against meters: what the simple status and the pulse counter
+of a block say, that status nibbles stand high one first and octets of BCD in DATA_ORDER, that a partly filled block has
+the time of its last interval (the time of its end is recognised), and which of its end readings count in the block.
 """
 
 from __future__ import annotations
