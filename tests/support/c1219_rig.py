@@ -147,3 +147,33 @@ def wire(meter: Meter) -> int:
     port = meter._port
     assert isinstance(port, VirtualPort)
     return sum(len(event.data) for event in port.log)
+
+
+class Between:
+    """A port that does something before the n-th thing that is sent for which ``wanted`` holds."""
+
+    def __init__(self, port: VirtualPort, wanted: Callable[[bytes], bool], action: Callable[[int], object]) -> None:
+        self.port = port
+        self.name = port.name
+        self.now, self.set_line, self.sleep = port.now, port.set_line, port.sleep
+        self.receive, self.close = port.receive, port.close
+        self.count = 0
+        self._wanted = wanted
+        self._action = action
+
+    def send(self, data: bytes) -> None:
+        if self._wanted(data):
+            self.count += 1
+            self._action(self.count)
+        self.port.send(data)
+
+
+def is_read_of(table: int, *, by_offset: bool | None = None) -> Callable[[bytes], bool]:
+    """Whether a packet asks for this table, whole or by offset."""
+
+    def wanted(data: bytes) -> bool:
+        payload = data[6:-2]
+        codes = {None: (0x30, 0x3F), True: (0x3F,), False: (0x30,)}[by_offset]
+        return len(payload) >= 3 and payload[0] in codes and payload[1:3] == table.to_bytes(2, "big")
+
+    return wanted
