@@ -30,12 +30,13 @@ from metersdk.simulator.c1219_profile import POWER_FAILED, LoadProfile
 from metersdk.simulator.c1219_registers import SELF_READS
 from metersdk.simulator.c1219_spec import NUMBER_FORMATS, C1219Spec
 from metersdk.simulator.c1219_state import State
-from metersdk.simulator.c1219_tables import EVENT_LOG, HISTORY_LOG, builders
+from metersdk.simulator.c1219_tables import EVENT_LOG, HISTORY_LOG, builders, log_schedule
 
 GENERAL, INITIATE, RESPONSE = 0, 7, 8
 FIRST_DATA = 64
 # Of an interval: the simple status says that it is not valid.
 _NOT_VALID = 0x80
+_DAY = 86400
 _ACCESS = {"full": Access.FULL, "offset": Access.OFFSET, "index": Access.INDEX, "both": Access.BOTH}
 _INT_FORMATS = {"twos": 0, "ones": 1, "sign": 2}
 _LISTS = {
@@ -83,6 +84,8 @@ class C1219Meter:
         self.configuration = self._configure()
         self._still[GENERAL] = self.configuration
         self._desk = ProcedureDesk(self, self.configuration.formats, frozenset(map(int, Procedure)), self.spec.slow)
+        if spec.visited is not None:
+            self._visited(device.seconds() - spec.visited * _DAY)
         # What does not fit is told now; of a load profile one block is enough.
         for number in {*self.configuration.table_numbers} - {RESPONSE, *range(FIRST_DATA, FIRST_DATA + 4)}:
             self.octets(number)
@@ -257,6 +260,16 @@ class C1219Meter:
         unread = 0 if entries is None else max(int(fields["nbr_unread_entries"]) - entries, 0)
         last = int(fields["last_entry_seq_nbr" if table == SELF_READS else "last_entry_seq_num"])
         self.state.read[table] = last - unread
+
+    def _visited(self, at: int) -> None:
+        """All lists were marked as read then."""
+        logs = self.spec.logs
+        for table, log in ((HISTORY_LOG, logs and logs.history), (EVENT_LOG, logs and logs.event)):
+            if log:
+                self.state.read[table] = log_schedule(self.state, log).count(at)
+        self.state.read[SELF_READS] = len(self.state.self_read_times(at))
+        for profile in self.state.profiles.values():
+            profile.read_until = profile.state(at).sequence
 
     # --- tables ---
 

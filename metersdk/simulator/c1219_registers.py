@@ -114,7 +114,7 @@ class Registers:
             entry["self_read_seq_nbr"] = number & 0xFFFF if self.spec.sequence else None
             entries.append(entry)
         return {
-            "list_status": {"overflow_flag": len(times) > room},
+            "list_status": {"overflow_flag": len(times) - self._state.read.get(SELF_READS, 0) > room},
             "nbr_valid_entries": len(kept),
             "last_entry_element": max(len(kept) - 1, 0),
             "last_entry_seq_nbr": len(times) & 0xFFFF,

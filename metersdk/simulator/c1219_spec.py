@@ -147,12 +147,6 @@ class ProfileSetSpec(_Spec):
     outage_every: int = Field(default=0, ge=0)
     """In one interval of so many, the supply fails for a part of it."""
 
-    @model_validator(mode="after")
-    def _order(self) -> ProfileSetSpec:
-        if self.list == "circular" and self.order == "descending":
-            raise ValueError("a circular list is ascending")
-        return self
-
 
 class ProfilesSpec(_Spec):
     """Tables 60 to 67; what is said here holds for all sets."""
@@ -171,10 +165,10 @@ class ProfilesSpec(_Spec):
 
 
 class LogSpec(_Spec):
-    """A log, table 74 or 76: one of ``codes`` by chance, once in each ``period`` seconds."""
+    """A log, table 74 or 76: ``codes`` one after the other, one in each ``period`` of seconds."""
 
     entries: int = Field(default=20, gt=0, le=10_000)
-    codes: tuple[Annotated[int, Field(ge=0, le=0x7FF)], ...] = (2, 1, 3, 10, 18)
+    codes: tuple[Annotated[int, Field(ge=0, le=0x7FF)], ...] = (1, 2, 3, 4, 1, 2, 10)
     period: int = Field(default=200_000, gt=0)
     data: int = Field(default=2, ge=0, le=32)
     seed: int = 0
@@ -257,6 +251,7 @@ class C1219Spec(_Spec):
         writable: tables that may be written.
         write_level: for that, and for procedures that change something.
         secret_level: for reading tables 42 and 45; None: nobody can.
+        visited: days ago when somebody last marked all lists as read; None: never.
         slow: procedures that table 8 says are accepted so many times, before it says that they are done.
     """
 
@@ -282,6 +277,7 @@ class C1219Spec(_Spec):
     write_level: Level = 2
     secret_level: Level | None = None
     writable: tuple[int, ...] = (5, 6)
+    visited: int | None = Field(default=None, ge=0)
     slow: dict[int, Annotated[int, Field(ge=0)]] = {}
     password: tuple[PasswordSpec, ...] = ()
     key: tuple[KeySpec, ...] = ()

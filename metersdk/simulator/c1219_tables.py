@@ -363,7 +363,7 @@ def _profile_status(state: State, now: int) -> Fields:
         found[f"set{number}"] = {
             "lp_set_status_flags": {
                 "order": int(spec.order == "descending"),
-                "overflow_flag": at.sequence > spec.blocks,
+                "overflow_flag": at.sequence - profile.read_until > spec.blocks,
                 "list_type": int(spec.list == "circular"),
                 "interval_order": int(spec.interval_order == "descending"),
                 "active_mode_flag": state.recording,
@@ -419,21 +419,28 @@ def _log_control(state: State) -> Fields:
     }
 
 
+def log_schedule(state: State, spec: LogSpec) -> Schedule:
+    """When the entries of a log came."""
+    return Schedule("irregular", state.meter, spec.period, spec.seed)
+
+
 def _log(state: State, table: int, now: int) -> Fields:
     """A list in which entries move when a new one comes."""
     logs = state.spec.logs
     assert logs is not None
     history = table == HISTORY_LOG
     spec = logs.history if history or logs.event is None else logs.event
-    schedule = Schedule("irregular", state.meter, spec.period, spec.seed)
-    count = schedule.count(now) if now >= state.since else 0
+    schedule = log_schedule(state, spec)
+    count = schedule.count(now)
     forgotten = schedule.count(state.cleared) if state.cleared is not None else 0
     kept = range(max(forgotten, count - spec.entries), count)
     name = "history" if history else "event"
     entries = [_entry(state, spec, name, number, schedule.time(number)) for number in kept]
     blank = _entry(state, spec, name, -1, None)
     return {
-        "hist_flags" if history else "event_flags": {"overflow_flag": count - forgotten > spec.entries},
+        "hist_flags" if history else "event_flags": {
+            "overflow_flag": count - max(forgotten, state.read.get(table, 0)) > spec.entries
+        },
         "nbr_valid_entries": len(kept),
         "last_entry_element": max(len(kept) - 1, 0),
         "last_entry_seq_num": count,
@@ -445,7 +452,7 @@ def _log(state: State, table: int, now: int) -> Fields:
 def _entry(state: State, spec: LogSpec, name: str, number: int, time: int | None) -> Fields:
     logs = state.spec.logs
     assert logs is not None
-    code = 0 if time is None else spec.codes[mix(number, spec.seed) % len(spec.codes)]
+    code = 0 if time is None else spec.codes[number % len(spec.codes)]
     numbered = (number + 1) & 0xFFFF
     return {
         f"{name}_time": (state.moment(time) if time is not None else None) if logs.date_time else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -309,7 +310,8 @@ def test_a_demand_reset_and_a_self_read() -> None:
 
 
 def test_lists_that_were_read() -> None:
-    meter = ansi()
+    meter = ansi(visited=None)
+    assert tables_of(meter).get(63).set1.lp_set_status_flags.overflow_flag  # type: ignore[attr-defined]
     assert tables_of(meter).get(63).set1.nbr_unread_blocks == 60  # type: ignore[attr-defined]
     assert started(meter, 5, b"\3" + (10).to_bytes(2, "little"), READER)[3] == 0
     assert tables_of(meter).get(63).set1.nbr_unread_blocks == 50  # type: ignore[attr-defined]
@@ -321,6 +323,18 @@ def test_lists_that_were_read() -> None:
     assert [tables.get(number).nbr_unread_entries for number in (26, 74, 76)] == [0, 0, 0]  # type: ignore[attr-defined]
     assert started(meter, 4, b"\x09")[3] == 2
     assert started(meter, 5, b"\x03")[3] == 2
+
+
+def test_lists_that_were_read_before() -> None:
+    tables = tables_of(ansi())
+    status: Any = tables.get(63)
+    assert status.set1.nbr_unread_blocks == 32
+    assert not status.set1.lp_set_status_flags.overflow_flag
+    history: Any = tables.get(74)
+    assert 10 < history.nbr_unread_entries < 20
+    assert not history.hist_flags.overflow_flag
+    codes = [entry.history_code.tbl_proc_nbr for entry in history.entries]
+    assert all(after == 2 for before, after in pairwise(codes) if before == 1)
 
 
 def test_cleared_data_are_gone() -> None:
