@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from metersdk.apdu import acse, axdr, cipher, initiate, xdlms
 from metersdk.apdu.cipher import Keys, Secret
 from metersdk.cli import fields, values
+from metersdk.cli.c1218 import Conversation
 from metersdk.cli.layer import Layer
 from metersdk.cli.messages import messages
 from metersdk.cli.units import Kind, Unit
@@ -49,6 +50,7 @@ class Dissector:
         self._dedicated: Secret | None = None
         self._segments: dict[str, bytes] = {}
         self._blocks: dict[str, bytes] = {}
+        self._c1218 = Conversation(limit)
         self._asked: xdlms.AttributeDescriptor | xdlms.MethodDescriptor | None = None
 
     def take_apart(self, unit: Unit) -> Event:
@@ -69,6 +71,8 @@ class Dissector:
                 return self._wrapper(unit)
             case Kind.TEXT:
                 return messages(unit)
+            case Kind.C1218:
+                return self._c1218.layers(unit)
             case Kind.APDU:
                 return self._apdu(unit.octets, unit.direction)
             case Kind.DATA:

@@ -6,14 +6,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 from rich.text import Text
 
 from metersdk.cli.dissect import Dissector, Event
 from metersdk.cli.layer import Layer
 from metersdk.cli.output import Output, describe
 from metersdk.cli.secrets import KeyFile, read_private
-from metersdk.cli.speech import speaks
 from metersdk.cli.units import Kind, Unit, session, split
 from metersdk.errors import LocalProtocolError
 from metersdk.port.trace import read_trace
@@ -23,23 +21,10 @@ _HEADER = b'{"metersdk_trace"'
 _STYLES = {"frame": "cyan", "message": "cyan", "ciphering": "magenta", "apdu": "green", "data": "yellow"}
 _ARROWS = {"tx": "──▶", "rx": "◀──", "": "   "}
 _ROUGH_ARROWS = {"tx": "-->", "rx": "<--", "": "   "}
-_KINDS = (Kind.HDLC, Kind.WRAPPER, Kind.TEXT, Kind.APDU, Kind.DATA)
+KINDS = (Kind.HDLC, Kind.WRAPPER, Kind.TEXT, Kind.C1218, Kind.APDU, Kind.DATA)
 
 
-@click.command()
-@click.argument("source", nargs=-1)
-@click.option(
-    "--as", "kind", type=click.Choice([str(kind) for kind in _KINDS]), help="What it is. [by its first octets]"
-)
-@click.option("--key-file", metavar="FILE", help="TOML file with keys and titles, to decipher.")
-@click.option("--all", "everything", is_flag=True, help="Show every value of long arrays.")
-@speaks
 def trace(out: Output, source: tuple[str, ...], kind: str | None, key_file: str | None, everything: bool) -> int:
-    """Decode a session or octets, layer by layer.
-
-    The layers: line, frame, ciphering, APDU, values. SOURCE is a file (session.jsonl, hexadecimal text or raw octets),
-    octets in hexadecimal, or - for stdin. Exit code 1 where something could not be decoded.
-    """
     keys = KeyFile(key_file).keys if key_file is not None else None
     dissector = Dissector(keys, None if everything else 8)
     units = _units(source, None if kind is None else Kind(kind))

@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from metersdk.apdu import axdr
-from metersdk.errors import DecodeError
+from metersdk.errors import DecodeError, FrameError
+from metersdk.frame.c1218 import ACK, MAX_PACKET, NAK, OVERHEAD, STP, Packet
 from metersdk.frame.hdlc import FLAG
 from metersdk.frame.iec62056_21 import from_line
 from metersdk.frame.wrapper import HEADER_LENGTH
@@ -22,6 +23,9 @@ _SHORTEST = 9
 # Tags of A-XDR that begin no APDU, or one that cannot be taken for a whole value: array, structure, strings.
 _VALUES = (0x01, 0x02, 0x09, 0x0A, 0x13)
 _VERSION = b"\x00\x01"
+# What C12.18 has beside packets; and what wakes a meter up.
+_CONTROLS = ACK + NAK
+_WAKE_UP = 0x55
 
 
 class Kind(StrEnum):
@@ -30,6 +34,7 @@ class Kind(StrEnum):
     HDLC = "hdlc"
     WRAPPER = "wrapper"
     TEXT = "iec62056-21"
+    C1218 = "c1218"
     APDU = "apdu"
     DATA = "data"
     NOISE = "noise"
@@ -104,6 +109,8 @@ def guess(octets: bytes) -> Kind:
     frame = octets.lstrip(b"\x7e")
     if len(frame) < len(octets) and (not frame or frame[0] & 0xF0 == 0xA0):
         return Kind.HDLC
+    if _packet_size(octets.lstrip(_CONTROLS + bytes((_WAKE_UP,)))) is not None:
+        return Kind.C1218
     if octets[:1] and octets[0] in _VALUES and _is_value(octets):
         return Kind.DATA
     text = from_line(octets[:64])[0]
@@ -150,6 +157,8 @@ def _spoken(record: Record, before: Kind | None) -> Kind:
     """Readers decide what is spoken; a meter only where it pushes unasked."""
     if record.direction == "rx" and before is not None:
         return before
+    if not record.data.strip(bytes((_WAKE_UP,))) or (before is Kind.C1218 and not record.data.strip(_CONTROLS)):
+        return Kind.C1218
     begins = guess(record.data)
     return before if begins is Kind.APDU and before is not None else Kind.TEXT if begins is Kind.APDU else begins
 
@@ -167,6 +176,8 @@ def _units(lane: _Lane, kind: Kind, last: bool) -> Iterator[Unit]:
             yield from _frames(lane, last)
         case Kind.WRAPPER:
             yield from _wpdus(lane, last)
+        case Kind.C1218:
+            yield from _packets(lane, last)
         case _ if last and lane.octets:
             yield lane.take(len(lane.octets), kind)
 
@@ -211,3 +222,63 @@ def _wpdus(lane: _Lane, last: bool) -> Iterator[Unit]:
         yield lane.take(end, Kind.WRAPPER)
     if lane.octets and (last or not _VERSION.startswith(lane.octets[:2])):
         yield lane.take(len(lane.octets), Kind.NOISE)
+
+
+def _packet_size(octets: bytes | bytearray) -> int | None:
+    """Octets of the C12.18 packet that begins here, 0 as long as that is not told; None if none can begin."""
+    if octets[:1] != bytes((STP,)) or (len(octets) > 2 and octets[2] & 0x1C):
+        return None
+    if len(octets) < OVERHEAD - 2:
+        return 0
+    size = (octets[4] << 8 | octets[5]) + OVERHEAD
+    return size if size <= MAX_PACKET else None
+
+
+def _packets(lane: _Lane, last: bool) -> Iterator[Unit]:
+    while lane.octets:
+        first = lane.octets[0]
+        if first in _CONTROLS:
+            yield lane.take(1, Kind.C1218)
+            continue
+        if first == _WAKE_UP:
+            yield lane.take(len(lane.octets) - len(lane.octets.lstrip(bytes((first,)))), Kind.C1218)
+            continue
+        size = _packet_size(lane.octets)
+        if size is not None and not 0 < size <= len(lane.octets):
+            if not last:
+                return
+            size = None
+        if size is not None and (not _hides_packet(lane, size)):
+            yield lane.take(size, Kind.C1218)
+            continue
+        yield lane.take(_next_packet(lane.octets), Kind.NOISE)
+
+
+def _hides_packet(lane: _Lane, size: int) -> bool:
+    """Whether the length at the front is a lie: the CRC is wrong, and a good packet begins inside."""
+    if any(lane.hidden[:size]) or _is_packet(lane.octets[:size]):
+        return False
+    at = 0
+    while (at := lane.octets.find(STP, at + 1, size)) >= 0:
+        inner = _packet_size(lane.octets[at:])
+        if inner and _is_packet(lane.octets[at : at + inner]):
+            return True
+    return False
+
+
+def _is_packet(octets: bytearray) -> bool:
+    try:
+        Packet.decode(bytes(octets))
+    except FrameError:
+        return False
+    return True
+
+
+def _next_packet(octets: bytearray) -> int:
+    """Where noise ends: before what may be the next packet."""
+    at = 1
+    while (at := octets.find(STP, at)) >= 0:
+        if _packet_size(octets[at : at + OVERHEAD]) is not None:
+            return at
+        at += 1
+    return len(octets)

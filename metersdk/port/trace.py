@@ -4,7 +4,8 @@ The file is JSON lines. The first is a header, ``{"metersdk_trace": 1, "target":
 ``{"t": seconds, "d": "tx"|"rx"|"line"|"note", ..}`` with ``hex``, ``baud`` or ``text``. Octets of secrets are written
 as ``**``, in both directions: a probe with an echo hands the password back. Every line is on its way to the disk before
 the session goes on, so a crash costs no more than the last one. What stands in P1 and P2 of IEC 62056-21 is masked,
-known as a secret or not; and the BCC of every command in which something is masked.
+known as a secret or not; and the BCC of every command in which something is masked. So is the password of Security
+of C12.18, and what follows in a packet behind octets that are masked, its CRC among them.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ _MASK = -1
 _PASSWORD = re.compile(rb"\x01P[12]\x02\(?([^\x03()]+)\)?(?:\x03(.))?", re.DOTALL)
 # SOH command STX data set ETX (or EOT: more follows) BCC.
 _COMMAND = re.compile(rb"\x01[A-Z][0-9]\x02[^\x03\x04]*[\x03\x04](.)", re.DOTALL)
+# Security of C12.18 in one packet: 20 octets, with or without a user id; and what begins any packet.
+_SECURITY = re.compile(rb"\xee.[\x00-\x03\x20-\x23]\x00\x00[\x15\x17]\x51(.{20})", re.DOTALL)
+_PACKET = re.compile(rb"\xee.[\x00-\x03\x20-\x23\x80-\x83\xa0-\xa3\xc0-\xc3\xe0-\xe3].(..)", re.DOTALL)
+_PACKET_OVERHEAD = 8
+_CONTROLS = b"\x06\x15"
 _HEX = re.compile(r"(?:[0-9a-f]{2}|\*\*)*\Z", re.IGNORECASE)
 
 
@@ -163,7 +169,9 @@ class Recorder:
         for command in _COMMAND.finditer(_bare(data)) if hidden else ():
             if not hidden.isdisjoint(range(*command.span())):
                 hidden.update(range(*command.span(1)))
-        return hidden
+        for password in _SECURITY.finditer(data):
+            hidden.update(range(*password.span(1)))
+        return _with_checks(data, hidden) if hidden else hidden
 
     def _write(self, now: float, direction: Direction, **content: object) -> None:
         if self._start is None:
@@ -199,6 +207,19 @@ def _parts(data: bytes, secrets: Iterable[bytes]) -> set[int]:
                 covered.update(range(found, found + size))
                 found = data.find(piece, found + 1)
     return covered
+
+
+def _with_checks(data: bytes, hidden: set[int]) -> set[int]:
+    """Of packets of C12.18 that are sent one by one also what follows a secret: checksum and CRC tell about it."""
+    at = len(data) - len(data.lstrip(_CONTROLS))
+    while found := _PACKET.match(data, at):
+        end = at + int.from_bytes(found[1], "big") + _PACKET_OVERHEAD
+        inside = hidden.intersection(range(at, end))
+        if inside:
+            hidden = hidden.union(range(min(inside), min(end, len(data))))
+        # An echo stands before the ACK.
+        at = len(data) - len(data[end:].lstrip(_CONTROLS))
+    return hidden
 
 
 def _hex(data: bytes, hidden: set[int]) -> str:

@@ -1,4 +1,4 @@
-"""Passwords of IEC 62056-21 programming mode do not come into a trace, whoever sends them."""
+"""Passwords of IEC 62056-21 programming mode and of C12.18 do not come into a trace, whoever sends them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from metersdk.frame.c1218 import Packet
 from metersdk.port.trace import Recorder, read_trace
 
 
@@ -51,3 +52,45 @@ def test_other_commands_are_written_as_they_are(tmp_path: Path) -> None:
         recorder.sent(0.0, frame)
     recorder.close()
     assert [record.data for record in read_trace(path)] == frames
+
+
+@pytest.mark.parametrize("toggle", [False, True])
+@pytest.mark.parametrize("user", [b"", b"\x00\x01"])
+def test_the_password_of_c1218_its_crc_and_its_echo(tmp_path: Path, toggle: bool, user: bytes) -> None:
+    """Nobody named the secret; a CRC over four digits would tell them."""
+    path = tmp_path / "trace.jsonl"
+    recorder = Recorder(path, "test")
+    packet = Packet(b"\x51" + b"4711".ljust(20, b"\0") + user, toggle).encode()
+    recorder.sent(0.0, packet)
+    for at in range(0, len(packet), 5):
+        recorder.received(0.1, packet[at : at + 5])
+    recorder.received(0.2, b"\x06" + Packet(b"\x00").encode())
+    recorder.sent(0.3, b"\x06" + Packet(b"\x30\x00\x01", True).encode())
+    recorder.close()
+    sent, *heard, later = read_trace(path)
+    assert sent.data == packet[:7] + b"*" * (len(packet) - 7)
+    said = b"".join(record.data for record in heard)
+    assert b"4711" not in said and packet[-2:] not in said
+    assert said.endswith(b"\x06" + Packet(b"\x00").encode())
+    assert not later.masked
+
+
+def test_what_follows_a_secret_in_a_packet_tells_about_it(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    recorder = Recorder(path, "test", [b"secret-of-mine"])
+    packet = Packet(b"\x40\x00\x2a\x00\x0e" + b"secret-of-mine" + b"\x55").encode()
+    after = Packet(b"\x30\x00\x01").encode()
+    recorder.sent(0.0, b"\x06" + packet + after)
+    recorder.close()
+    [sent] = read_trace(path)
+    assert sent.data == b"\x06" + packet[:11] + b"*" * 17 + after
+
+
+@pytest.mark.parametrize("octets", [b"\xee\x00\x00", b"\xee\x00\x00\x00\xff\xffsecret-of-mine", b"\x06\x15\xee"])
+def test_what_only_begins_like_a_packet(tmp_path: Path, octets: bytes) -> None:
+    path = tmp_path / "trace.jsonl"
+    recorder = Recorder(path, "test", [b"secret-of-mine"])
+    recorder.sent(0.0, octets)
+    recorder.close()
+    [sent] = read_trace(path)
+    assert b"secret" not in sent.data and len(sent.data) == len(octets)

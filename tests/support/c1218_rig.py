@@ -19,7 +19,7 @@ from metersdk.port.virtual import VirtualPort
 T = TypeVar("T")
 
 IDENTIFY, IDENTIFICATION = b"\x20", b"\x00\x00\x01\x00\x00"
-TERMINATE, OK = b"\x21", b"\x00"
+TERMINATE, OK, ISSS = b"\x21", b"\x00", b"\x0a"
 SHORT = C1218Settings(response_timeout=0.5, character_timeout=0.2, traffic_timeout=1.5)
 
 
@@ -168,7 +168,8 @@ class PlainMeter(Meter):
     awaits an ACK.
 
     ``queues``: what came meanwhile is read afterwards; else it is lost. ``repeats``: so many times the answer is sent
-    again at once. ``strict``: a request with the last toggle is dropped, whatever it asks.
+    again at once. ``strict``: a request with the last toggle is dropped, whatever it asks. As the standard wants it, a
+    session ends where an answer is not acknowledged, and then only Identify is served.
     """
 
     queues: bool = True
@@ -180,14 +181,15 @@ class PlainMeter(Meter):
         buffer = ReceiveBuffer()
         reader = PacketReader(buffer)
         last: Packet | None = None
-        toggle = False
+        toggle = session = False
         while True:
             unit = reader.next(64)
             if unit is None:
                 data = yield Receive(0.2 if reader.missing else traffic)
-                if not data:
-                    last, toggle = (last, toggle) if reader.missing else (None, False)
+                if not data and reader.missing:
                     reader.give_up()
+                elif not data:
+                    last, toggle, session = None, False, False
                 buffer.feed(data)
                 continue
             if not isinstance(unit, Packet):
@@ -199,7 +201,8 @@ class PlainMeter(Meter):
             self.asked.append(unit.data)
             if seconds := self.slow(len(self.asked)):
                 yield Sleep(seconds)
-            packet = Packet(self.answer(unit.data), toggle).encode()
+            session = session or unit.data == IDENTIFY
+            packet = Packet(self.answer(unit.data) if session else ISSS, toggle).encode()
             toggle = not toggle
             for _ in range(self.give_up + 1):
                 for _ in range(self.repeats + 1):
@@ -208,7 +211,7 @@ class PlainMeter(Meter):
                 if (yield from self._acknowledged(buffer, ack_timeout)):
                     break
             else:
-                last, toggle = None, False
+                last, toggle, session = None, False, False
 
     def _acknowledged(self, buffer: ReceiveBuffer, seconds: float) -> Dialog[bool]:
         now: float = yield Now()
