@@ -2,6 +2,9 @@
 
 ``PsemServer`` takes one request and gives one answer; what changes after the answer has been acknowledged (packets,
 speed, times, the end of the session) stands beside it, for whoever serves the link (``metersdk.dialog.c1218_meter``).
+
+From memory of the standard, to be checked against it: Wait in state id as well as in a session, Identify once more in
+state id, and ``IAR`` for octets behind the end of a table.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ refused password or key is never tried again.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import Protocol, TypeVar, runtime_checkable
@@ -61,6 +62,7 @@ _LEAST_PACKET = 16
 # Octets one whole table may have; tables of C12.19 are addressed by 24 bits.
 TABLE_LIMIT = 1 << 24
 _PROCEDURE_INITIATE = 7
+_KEPT_FINDINGS = 1000
 # What a refused password or key does not look like: the service was not carried out at all.
 _NOT_JUDGED = (Response.SNS, Response.BSY, Response.DNR, Response.RNO, Response.ISSS)
 
@@ -126,13 +128,13 @@ class PsemServices:
     Attributes:
         state: ``base``, ``id`` or ``session``, as far as this side knows.
         identification: of the last Identify.
-        findings: what was tolerated; each is emitted, too.
+        findings: what was tolerated, the last of it; each is emitted, too.
     """
 
     def __init__(self, transport: Transport, timing: PsemTiming | None = None) -> None:
         self.state = "base"
         self.identification: Identification | None = None
-        self.findings: list[Finding] = []
+        self.findings: deque[Finding] = deque(maxlen=_KEPT_FINDINGS)
         self._transport = transport
         self._timing = timing or PsemTiming()
         self._refused = False

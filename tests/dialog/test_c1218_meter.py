@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from psem_rig import KEY, PASSWORD, ChanceFaults, MemoryDevice, PsemRig, content
+from psem_rig import KEYS, PASSWORD, ChanceFaults, MemoryDevice, PsemRig, content
 
 from metersdk.apdu.keys import Secret
 from metersdk.apdu.psem import Identification, Read, ReadOffset, Request, Response, TimingSetup
@@ -180,14 +180,14 @@ def test_a_wrong_password_is_told_and_not_tried_again() -> None:
     assert caught.value.response == Response.ISC
 
 
-@pytest.mark.parametrize("algorithm", [0])
+@pytest.mark.parametrize("algorithm", [0x00, 0xFF])
 def test_authentication_by_a_key(algorithm: int) -> None:
     it = rig()
     it.device.algorithm = algorithm
-    it.run(it.psem.sign_on(SignOn(key=KEY, key_id=1)))
+    it.run(it.psem.sign_on(SignOn(key=KEYS[algorithm], key_id=1)))
     assert it.run(it.psem.read(23)) == TABLES[23]
     wire = b"".join(event.data for event in it.port.log)
-    assert bytes(KEY) not in wire
+    assert bytes(KEYS[algorithm]) not in wire
 
 
 def test_a_slow_meter() -> None:

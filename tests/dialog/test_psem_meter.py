@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from psem_rig import KEY, PASSWORD, MemoryDevice, content
+from psem_rig import KEYS, PASSWORD, MemoryDevice, content
 
 from metersdk.apdu.keys import Secret
 from metersdk.apdu.psem import (
@@ -191,16 +191,16 @@ def test_nodes_of_c1222_need_no_session() -> None:
     assert meter.handle(b"\x22", ROOM).base
 
 
-@pytest.mark.parametrize("algorithm", [0])
+@pytest.mark.parametrize("algorithm", [0x00, 0xFF])
 def test_authentication(algorithm: int) -> None:
     meter = server(Stage.BASE, level=0, algorithm=algorithm)
     found = ask(meter, IDENTIFY)
     ask(meter, LOGON)
     assert isinstance(found, Identification) and found.ticket is not None
-    proof = encrypted(algorithm, KEY, found.ticket.ticket)
+    proof = encrypted(algorithm, KEYS[algorithm], found.ticket.ticket)
     answer = ask(meter, Authenticate(1, proof))
     assert isinstance(answer, Authenticated)
-    assert is_proof(algorithm, KEY, proof, answer.value) and meter.level == 1
+    assert is_proof(algorithm, KEYS[algorithm], proof, answer.value) and meter.level == 1
     # A ticket is good for one proof, also a right one.
     assert ask(meter, Authenticate(1, proof)) == Refusal(Response.ERR)
 

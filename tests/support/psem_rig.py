@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from metersdk.apdu.keys import Secret
 from metersdk.apdu.psem import Feature, Identification, Response
-from metersdk.apdu.psem_security import new_ticket, same_password
+from metersdk.apdu.psem_security import ALGORITHM_AES, ALGORITHM_DES, new_ticket, same_password
 from metersdk.dialog.c1218_link import C1218Link, C1218Settings, LinkFaults
 from metersdk.dialog.c1218_meter import serve_c1218
 from metersdk.dialog.psem import Access, Psem, PsemTiming
@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 PASSWORD = Secret("secret")
 KEY = Secret(bytes(range(8)))
+KEYS = {ALGORITHM_DES: KEY, ALGORITHM_AES: Secret(bytes(range(16)))}
 # Tables that everybody may read, and tables that want level 2 to be written.
 OPEN, PROTECTED = (0, 1), (5,)
 
@@ -65,7 +66,7 @@ class MemoryDevice:
         raise PsemRefusal(Response.ERR)
 
     def key(self, key_id: int) -> tuple[Secret, int] | None:
-        return (KEY, 1) if key_id == 1 else None
+        return (KEYS[self.algorithm or ALGORITHM_DES], 1) if key_id == 1 else None
 
     def read(self, table: int, level: int) -> bytes:
         if self.refusals:
