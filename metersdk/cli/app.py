@@ -6,42 +6,44 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from metersdk.cli.output import Mode, describe, report
 from metersdk.errors import MeterError
 
-# Loaded when first called: a usage error must not wait for pydantic.
+if TYPE_CHECKING:
+    from metersdk.cli.output import Mode
+
+# Where each is declared; what it does is loaded when it is called.
 _COMMANDS = {
-    "ports": "ports",
-    "doctor": "doctor",
-    "identify": "reading",
-    "readout": "reading",
-    "read": "reading",
-    "registers": "reading",
-    "listen": "listen",
-    "watch": "watch",
-    "clock": "reading",
-    "profile": "profile",
-    "events": "events",
-    "objects": "objects",
-    "get": "objects",
-    "set": "objects",
-    "action": "objects",
-    "programming": "programming",
-    "table": "tables",
-    "procedure": "tables",
-    "snapshot": "tables",
-    "line": "line",
-    "vendors": "vendors",
-    "exposure": "exposure",
-    "scan": "scan",
-    "trace": "trace",
-    "simulate": "simulate",
-    "demo": "demo",
+    "ports": "tools",
+    "doctor": "tools",
+    "identify": "commands",
+    "readout": "commands",
+    "read": "commands",
+    "registers": "commands",
+    "listen": "commands",
+    "watch": "tools",
+    "clock": "commands",
+    "profile": "commands",
+    "events": "commands",
+    "objects": "commands",
+    "get": "commands",
+    "set": "commands",
+    "action": "commands",
+    "programming": "commands",
+    "table": "commands",
+    "procedure": "commands",
+    "snapshot": "commands",
+    "line": "tools",
+    "vendors": "tools",
+    "exposure": "commands",
+    "scan": "tools",
+    "trace": "tools",
+    "simulate": "tools",
+    "demo": "tools",
 }
 _FUNCTIONS = {"set": "set_"}
 USAGE, CANNOT_OPEN, INTERRUPTED = 2, 3, 130
@@ -97,6 +99,8 @@ class App(click.Group):
                 _end(mode, error.format_message(), "", "UsageError", USAGE)
             return USAGE
         except MeterError as error:
+            from metersdk.cli.output import describe, report
+
             where = f" [{error.layer}]" if error.layer else ""
             report(error.message + where, error.hint, describe(error), mode)
             return error.exit_code
@@ -109,6 +113,8 @@ class App(click.Group):
 
 
 def _end(mode: Mode, message: str, hint: str, kind: str, code: int) -> None:
+    from metersdk.cli.output import report
+
     details: dict[str, object] = {"class": kind, "message": message, "layer": "", "state": "", "offset": -1}
     report(message, hint, {**details, "retryable": False, "hint": hint, "exit_code": code, "causes": []}, mode)
 
@@ -120,7 +126,16 @@ def _silence_stdout() -> None:
         return
 
 
-def _version() -> str:
+def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """``--version``: the metadata of packages are looked for when they are asked for."""
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"metersdk, version {_installed()}")
+        ctx.exit()
+
+
+def _installed() -> str:
+    from importlib import metadata
+
     try:
         return metadata.version("metersdk")
     except metadata.PackageNotFoundError:
@@ -128,7 +143,15 @@ def _version() -> str:
 
 
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(_version(), "-V", "--version", prog_name="metersdk")
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the version and exit.",
+)
 def app() -> None:
     """Read energy and water meters over the optical port, a serial line, TCP or UDP.
 

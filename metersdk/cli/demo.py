@@ -4,33 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from metersdk.cli.demo_show import Show
 from metersdk.cli.demo_tours import TOURS
 from metersdk.cli.output import Output, pairs, program
-from metersdk.cli.speech import speaks
 from metersdk.simulator.server import Simulator
 
 
-@click.command()
-@click.option(
-    "--meter",
-    "kind",
-    type=click.Choice(tuple(TOURS)),
-    default="mode-e",
-    show_default=True,
-    help="classic: mode C, profile as text; battery: woken up, 300 Bd; sml: it speaks by itself.",
-)
-@click.option("--out", "folder", type=click.Path(file_okay=False), default="demo-out", show_default=True, metavar="DIR")
-@click.option("--speed", type=click.Choice(("real", "fast")), default="real", help="fast: octets take no time.")
-@speaks
 def demo(out: Output, kind: str, folder: str, speed: str) -> None:
-    """A tour: a simulated meter, read at real speed.
-
-    A household meter on a pseudo terminal is signed on at 300 Bd and read through the serial stack, in ten seconds.
-    Leaves the recorded session.jsonl in DIR, and profile.csv where the meter has a load profile.
-    """
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     show, tour = Show(out), TOURS[kind]

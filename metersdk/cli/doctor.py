@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from metersdk.cli.output import Output
-from metersdk.cli.speech import speaks
 from metersdk.errors import LocalProtocolError, PortBusy, PortError
 from metersdk.port.host import linux_checks, mending
 from metersdk.port.host.check import Check, Verdict
@@ -47,17 +46,6 @@ class Mended:
     install: str = ""
 
 
-@click.command()
-@click.argument("device", required=False)
-@click.option("--idle", type=click.FloatRange(0, 3600), default=3.0, metavar="S", help="Seconds to listen. [3]")
-@click.option("--paper", is_flag=True, help="The probe lies on white paper: does its light come back?")
-@click.option("--no-send", is_flag=True, help="Send nothing, not even six octets to see whether they come back.")
-@click.option("--wait", type=click.FloatRange(0), metavar="S", help="Wait so long for a probe that is unplugged.")
-@click.option("--live", is_flag=True, help="DEVICE is a target: run one session with its meter, and judge the line.")
-@click.option("--fix", is_flag=True, help="Show what mends the findings, and do what this user may.")
-@click.option("--yes", is_flag=True, help="With --fix: do it without asking. With --paper: it lies there already.")
-@click.option("--rules", metavar="FILE", default=mending.FILE_NAME, show_default=True, help="With --fix: udev rules.")
-@speaks
 def doctor(
     out: Output,
     device: str | None,
@@ -70,10 +58,6 @@ def doctor(
     yes: bool,
     rules: str,
 ) -> int:
-    """Check a port, or without DEVICE all of them unopened; say what is wrong, and what mends it.
-
-    Exit codes: 0 all is well, 1 a finding, 3 DEVICE cannot be opened, 9 it is in use.
-    """
     system = System()
     if live:
         return _live(out, device, idle)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from metersdk.cli.options import OBIS, Connection, talks
+from metersdk.cli.options import Connection
 from metersdk.cli.output import grid
 from metersdk.cli.reading import text_of, time_of
 from metersdk.errors import PartialResult
@@ -19,17 +19,9 @@ from metersdk.model.span import moment, span
 _HEADS = ("time", "log", "code", "text", "status", "values")
 
 
-@click.command()
-@click.option("--log", type=OBIS, help="Which log. [all event logs; over IEC 62056-21 the log book P.98]")
-@click.option("--last", metavar="SPAN", help="90m, 24h, 7d or 4w back from the meter's own clock.")
-@click.option("--from", "start", metavar="TIME", help="2026-11-22 or 2026-11-22T15:30+01:00; without zone meter time.")
-@click.option("--to", "stop", metavar="TIME", help="Up to and with this time.")
-@click.option("--csv", "as_csv", is_flag=True, help="CSV on stdout.")
-@talks
 def events(
     connection: Connection, log: Obis | None, last: str | None, start: str | None, stop: str | None, as_csv: bool
 ) -> None:
-    """The event logs of a meter: when, which code, what it means. Where some came and not all, exit code 8."""
     out = connection.out
     if as_csv:
         out.refuse_json("--csv")

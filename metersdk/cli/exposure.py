@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import click
 from rich.text import Text
 
 from metersdk import exposure as report
-from metersdk.cli.options import Connection, talks
+from metersdk.cli.options import Connection
 from metersdk.cli.output import grid
 from metersdk.errors import LocalProtocolError
 from metersdk.exposure import Exposed, Exposure, Severity
 
 FINDING = 1
 _STYLES = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.INFO: "dim"}
-_LEVELS = [severity.name.lower() for severity in Severity]
+LEVELS = [severity.name.lower() for severity in Severity]
 
 
-@click.command()
-@click.option("--fail-on", type=click.Choice(_LEVELS), default="high", show_default=True, help="Exit 1 from here on.")
-@talks
 def exposure(connection: Connection, fail_on: str) -> int:
-    """What the meter shows, and allows, to a client without a password.
-
-    Nothing is written and no password is tried: writing is judged by the rights the meter tells, reading by what it
-    answers. Exit codes: 0 nothing as bad as --fail-on, 1 something is.
-    """
     if connection.password_from or connection.key_file or connection.authentication or connection.security:
         raise LocalProtocolError("what is open without a password is looked for", hint="leave password and keys out")
     client = connection.client or report.PUBLIC_CLIENT

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import click
-
 from metersdk.cli.output import Output, grid
-from metersdk.cli.speech import ask, speaks
+from metersdk.cli.speech import ask
 from metersdk.dialog.adapting import METERS, entries_of
 from metersdk.errors import PortError
 from metersdk.port.memory import VARIABLE, MemoryFile, default_path, probe_of
@@ -14,16 +12,7 @@ from metersdk.port.target import parse_address
 _Entry = tuple[str, str]
 
 
-@click.group()
-def line() -> None:
-    """What earlier sessions taught: the moment to change the speed, the speeds that hold, the length of frames."""
-
-
-@line.command()
-@click.argument("target", required=False)
-@speaks
 def show(out: Output, target: str | None) -> None:
-    """What is remembered, of all probes and meters or of those at TARGET."""
     memory = _memory(out)
     sections = {} if memory is None else memory.sections()
     found = _chosen(sections, target)
@@ -42,12 +31,7 @@ def show(out: Output, target: str | None) -> None:
         out.say(f"kept in {memory.path}", "dim")
 
 
-@line.command()
-@click.argument("target", required=False)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@speaks
 def forget(out: Output, target: str | None, yes: bool) -> None:
-    """Forget what is remembered, all of it or what concerns TARGET."""
     memory = _memory(out)
     sections = {} if memory is None else memory.sections()
     found = _chosen(sections, target)

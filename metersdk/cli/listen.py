@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import click
 from rich.text import Text
 
-from metersdk.cli.options import Connection, talks
+from metersdk.cli.options import Connection
 from metersdk.cli.reading import show_readings
 from metersdk.model.telegram import Telegram
 
 
-@click.command()
-@click.option("--count", type=click.IntRange(1), metavar="N", help="So many telegrams. [without end; 1 with --json]")
-@talks
 def listen(connection: Connection, count: int | None) -> None:
-    """What a meter sends by itself: SML, mode D, P1, DLMS pushes. Nothing is sent to it."""
     out = connection.out
     if connection.protocol == "auto":
         connection = replace(connection, protocol="push")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 
-import click
-
 from metersdk.apdu import axdr
 from metersdk.apdu.axdr import Data, Tag
 from metersdk.apdu.keys import Secret
 from metersdk.cli import values
-from metersdk.cli.options import OBIS, Connection, talks
+from metersdk.cli.options import Connection
 from metersdk.cli.output import grid
 from metersdk.cli.speech import ask
 from metersdk.errors import LocalProtocolError
@@ -21,15 +19,8 @@ from metersdk.model.cosem.secrets import is_secret_attribute
 from metersdk.model.obis import Obis
 from metersdk.model.reading import plain
 
-_CLASS = click.IntRange(1, 0xFFFF)
-_MEMBER = click.IntRange(-128, 127)
 
-
-@click.command()
-@click.option("--class", "class_id", type=_CLASS, help="Only objects of this class.")
-@talks
 def objects(connection: Connection, class_id: int | None) -> None:
-    """The objects this client may see, and its rights on them."""
     out = connection.out
     with connection.open() as meter:
         found = [item for item in meter.objects.all if class_id in (None, item.class_id)]
@@ -78,14 +69,7 @@ def _attribute_name(class_id: int, version: int, attribute: int) -> str:
     return row.name if row is not None else ""
 
 
-@click.command()
-@click.option("--raw", is_flag=True, help="The encoded Data in hex, and nothing else.")
-@talks
-@click.argument("class_id", metavar="CLASS", type=_CLASS)
-@click.argument("obis", type=OBIS)
-@click.argument("attribute", metavar="ATTR", type=_MEMBER)
 def get(connection: Connection, raw: bool, class_id: int, obis: Obis, attribute: int) -> None:
-    """Read one attribute."""
     out = connection.out
     if raw:
         out.refuse_json("--raw")
@@ -117,22 +101,9 @@ def _octets_of(meter: Meter, class_id: int, obis: Obis, attribute: int) -> bytes
     return octets
 
 
-@click.command("set")
-@click.option("--type", "kind", type=click.Choice(values.TYPES), help="[the type the attribute has now]")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@talks
-@click.argument("class_id", metavar="CLASS", type=_CLASS)
-@click.argument("obis", type=OBIS)
-@click.argument("attribute", metavar="ATTR", type=_MEMBER)
-@click.argument("value")
 def set_(
     connection: Connection, kind: str | None, yes: bool, class_id: int, obis: Obis, attribute: int, value: str
 ) -> None:
-    """Write one attribute. On a terminal it asks first.
-
-    octets and axdr are written in hex, times in ISO 8601; a negative number goes behind --. VALUE - is read from stdin:
-    so a new password or key stays off the command line.
-    """
     hidden = value == "-"
     value = sys.stdin.readline().rstrip("\r\n") if hidden else value
     data = None if kind is None else _parsed(value, kind, None, hidden)
@@ -164,15 +135,7 @@ def _parsed(text: str, kind: str | None, now: Data | None, hidden: bool) -> Data
     raise LocalProtocolError("what stdin gave does not fit the type", hint=hint)
 
 
-@click.command()
-@click.option("--data", "parameter", metavar="TYPE:VALUE|HEX", help="The parameter: u8:1, or encoded Data in hex.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@talks
-@click.argument("class_id", metavar="CLASS", type=_CLASS)
-@click.argument("obis", type=OBIS)
-@click.argument("method", type=_MEMBER)
 def action(connection: Connection, parameter: str | None, yes: bool, class_id: int, obis: Obis, method: int) -> None:
-    """Invoke a method. On a terminal it asks first."""
     data: Data | None = None if parameter is None else values.parse_parameter(parameter)
     ask(f"Invoke method {method} of {obis}?", yes)
     with connection.open() as meter:

@@ -1,42 +1,20 @@
-"""The options that all commands share, and the meter they lead to."""
+"""What the options that all commands share lead to: a meter."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
-
-import click
+from typing import Any
 
 from metersdk.cli.output import Output, program
 from metersdk.cli.secrets import KeyFile, is_open_to_others, password
-from metersdk.cli.speech import speaks, with_options
 from metersdk.dialog.opening import INVOCATION_COUNTER, PUBLIC_CLIENT, AuthenticationName, ProtocolName, SecurityName
 from metersdk.dialog.timing import Timing
 from metersdk.errors import DecodeError, LocalProtocolError, ServiceError
 from metersdk.meter import Meter, connect
-from metersdk.model.obis import Obis
 from metersdk.port.host.ports import await_return, is_there
 from metersdk.port.target import parse_address
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class ObisType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2 only
-    """An OBIS code in any spelling."""
-
-    name = "obis"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Obis:
-        try:
-            return Obis.parse(value)  # type: ignore[arg-type]
-        except LocalProtocolError as error:
-            self.fail(f"{error.message}: {error.hint}" if error.hint else error.message, param, ctx)
-
-
-OBIS = ObisType()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,36 +135,3 @@ def _untold(why: str) -> LocalProtocolError:
         layer="association",
         hint="write invocation_counter = ... into the key file, above the last one this client used",
     )
-
-
-_PROTOCOLS = click.Choice(get_args(ProtocolName))
-_CONNECTION: tuple[Callable[[F], F], ...] = (
-    click.argument("target"),
-    click.option("--protocol", type=_PROTOCOLS, default="auto", help="auto: sign on where there is a line."),
-    click.option("--client", type=click.IntRange(1, 0xFFFF), help="Client address. [16, with a password or keys 1]"),
-    click.option("--server", type=click.IntRange(0, 0xFFFF), default=1, show_default=True, help="Server address."),
-    click.option("--authentication", type=click.Choice(get_args(AuthenticationName)), help="[by what is given]"),
-    click.option("--security", type=click.Choice(get_args(SecurityName)), help="[authenticated-encrypted with keys]"),
-    click.option("--password-from", metavar="SOURCE", help="env:NAME, file:PATH, keyring:NAME, or - to be asked."),
-    click.option("--key-file", metavar="FILE", help="TOML file with keys and titles."),
-    click.option("--user", metavar="NAME", help="Who logs on to an ANSI meter, at most 10 characters. [metersdk]"),
-    click.option("--user-id", type=click.IntRange(0, 0xFFFF), help="The same as a number. [1]"),
-    click.option("--vendor", metavar="NAME", help="Family of the meter, or a .toml file. [by its identification]"),
-    click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for one answer. [5]"),
-    click.option("--total", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for each step in all."),
-    click.option("--trace", metavar="FILE", help="Record the session; passwords are masked."),
-    click.option("--wait-for-port", type=click.FloatRange(0), metavar="S", help="Seconds until a probe is plugged in."),
-    click.option("--memory/--no-memory", default=None, help="Use and keep what this line has taught. [on probes]"),
-)
-_FIELDS = tuple(Connection.__dataclass_fields__)
-
-
-def talks(command: F) -> F:
-    """A command about one target; it is given a ``Connection`` first."""
-
-    @functools.wraps(command)
-    def called(**given: Any) -> object:
-        connection = Connection(**{name: given.pop(name) for name in _FIELDS})
-        return command(connection, **given)
-
-    return with_options(speaks(called), _CONNECTION)  # type: ignore[return-value]

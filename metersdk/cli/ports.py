@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import click
-
 from metersdk.cli.output import Output, grid
-from metersdk.cli.speech import speaks
 from metersdk.port.host.chips import chip_of
 from metersdk.port.host.port_info import PortInfo
 from metersdk.port.host.ports import hidden_processes, list_ports
@@ -16,10 +13,7 @@ from metersdk.port.host.ports import hidden_processes, list_ports
 _WIDE = 110
 
 
-@click.command()
-@speaks
 def ports(out: Output) -> int:
-    """The serial ports of this computer: stable name, driver, chip, and who has them open. None: exit code 1."""
     found = list_ports()
     hidden = hidden_processes()
     if not out.is_text:

@@ -17,7 +17,7 @@ from rich.console import Group
 from rich.text import Text
 
 from metersdk.cli import chart
-from metersdk.cli.options import OBIS, Connection, talks
+from metersdk.cli.options import Connection
 from metersdk.cli.output import Output, grid
 from metersdk.cli.reading import text_of, time_of
 from metersdk.errors import Finding, LocalProtocolError, MeterError, PartialResult, PortNotFound, SecurityError
@@ -43,16 +43,6 @@ _WRITERS: dict[str, Callable[[Profile, Path], object]] = {
 }
 
 
-@click.command()
-@click.option("--obis", type=OBIS, help="Which profile. [the first load profile of the meter]")
-@click.option("--last", metavar="SPAN", help="90m, 24h, 7d or 4w back from the meter's own clock.")
-@click.option("--from", "start", metavar="TIME", help="2026-11-22 or 2026-11-22T15:30+01:00; without zone meter time.")
-@click.option("--to", "stop", metavar="TIME", help="Up to and with this time.")
-@click.option("--entries", metavar="A-B", help="By number, from 1: 1-96, or 97- to the end.")
-@click.option("--columns", metavar="OBIS,...", help="Only these columns.")
-@click.option("--chart", "as_chart", is_flag=True, help="Bars in place of rows; of an energy the mean power.")
-@click.option("--out", "file", metavar="FILE", type=click.Path(dir_okay=False), help=".csv, .json or .parquet")
-@talks
 def profile(
     connection: Connection,
     obis: Obis | None,
@@ -64,11 +54,6 @@ def profile(
     as_chart: bool,
     file: str | None,
 ) -> int:
-    """A load profile, billing profile or event log.
-
-    A table on a terminal; CSV into a pipe; a file with --out. Where the meter falls silent amid the rows, those that
-    came are kept (exit code 8).
-    """
     out = connection.out
     chosen = {
         "obis": obis,

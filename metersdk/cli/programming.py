@@ -5,14 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, cast, get_args
-
-import click
+from typing import Literal, cast
 
 from metersdk.apdu.dataset import DataSet
 from metersdk.apdu.keys import Secret
 from metersdk.cli.data_sets import fields
-from metersdk.cli.options import Connection, talks
+from metersdk.cli.options import Connection
 from metersdk.cli.output import describe, grid
 from metersdk.cli.secrets import password
 from metersdk.cli.speech import ask
@@ -23,16 +21,6 @@ _What = Literal["read", "write", "execute"]
 _PARTIAL = 8
 
 
-@click.command()
-@click.option("--command", metavar="CD", help="Another command than R1, W1, E2: R5, W5, ..")
-@click.option("--raw", is_flag=True, help="read: the text as it came, partial blocks joined.")
-@click.option("--level", type=click.IntRange(1, 2), help="The password goes as P1 or P2. [by the meter's family]")
-@click.option("--algorithm", metavar="NAME", help="What makes P2 of operand and password. [by the meter's family]")
-@click.option("--write", "may_write", is_flag=True, help="Allow write and execute.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@talks
-@click.argument("what", metavar="read|write|execute", type=click.Choice(get_args(_What)))
-@click.argument("words", metavar="ADDRESS...", nargs=-1, required=True)
 def programming(
     connection: Connection,
     command: str | None,
@@ -44,11 +32,6 @@ def programming(
     what: _What,
     words: tuple[str, ...],
 ) -> int:
-    """Programming mode of IEC 62056-21.
-
-    read ADDRESS... takes several, each with data in brackets where it needs some: 'P.01(;)'. write ADDRESS VALUE... and
-    execute ADDRESS [VALUE...] want --write, and ask first on a terminal; VALUE - is read from stdin.
-    """
     if raw and what != "read":
         raise LocalProtocolError("--raw is for read")
     if raw:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import click
 from rich.text import Text
 
 from metersdk.cli.data_sets import fields

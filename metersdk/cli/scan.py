@@ -7,28 +7,17 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import click
-
 from metersdk.cli.output import Output, grid, pairs
 from metersdk.cli.secrets import read_private
-from metersdk.cli.speech import speaks
 from metersdk.errors import LocalProtocolError
 from metersdk.frame.table import Capture, FrameRecord, FrameTable
 from metersdk.frame.table import scan as scan_frames
 
 FINDING = 1
 _ON_SCREEN = 50
-_KINDS = ("hdlc", "iec62056-21", "c1218", "sml")
 
 
-@click.command()
-@click.argument("file", type=click.Path())
-@click.option("--kind", required=True, type=click.Choice(_KINDS), help="What it holds.")
-@click.option("--hex", "is_hex", is_flag=True, help="The file is hexadecimal text.")
-@click.option("--all", "everything", is_flag=True, help="List good frames too.")
-@speaks
 def scan(out: Output, file: str, kind: str, is_hex: bool, everything: bool) -> int:
-    """Find and prove every frame of a capture; FILE - is stdin. Exit code 1 where frames are damaged, or none found."""
     capture = _capture(file, is_hex)
     table = scan_frames(capture, kind)
     if out.mode == "jsonl":

@@ -11,33 +11,17 @@ import click
 from rich.text import Text
 
 from metersdk.cli.output import SCHEMA_VERSION, Output, program
-from metersdk.cli.speech import speaks
 from metersdk.effects import State
 from metersdk.errors import LocalProtocolError, MeterError
 from metersdk.simulator.faults import FAULT_HELP, parse_faults
 from metersdk.simulator.image import BUILT_IN
 from metersdk.simulator.server import Simulator
 
-_FAULTS = "\b\nFaults, NAME or NAME=VALUE:\n" + "\n".join(f"  {name:<13} {text}" for name, text in FAULT_HELP.items())
+EPILOG = f"Images: {', '.join(BUILT_IN)}\n\n\b\nFaults, NAME or NAME=VALUE:\n" + "\n".join(
+    f"  {name:<13} {text}" for name, text in FAULT_HELP.items()
+)
 
 
-@click.command(epilog=_FAULTS)
-@click.option(
-    "--image", "images", multiple=True, default=("residential",), help=f"{', '.join(BUILT_IN)}, or a TOML file."
-)
-@click.option(
-    "--listen",
-    multiple=True,
-    default=("pty",),
-    metavar="PLACE",
-    help="pty, tcp://127.0.0.1:4059, udp://..., rfc2217://...; port 0 takes a free one. Keys as in ?mode=C.",
-)
-@click.option("--framing", type=click.Choice(("wrapper", "hdlc")), help="What TCP carries. [wrapper]")
-@click.option("--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="What is wrong; see below.")
-@click.option("--count", type=click.IntRange(1, 10_000), default=1, help="So many meters of each image.")
-@click.option("--no-pace", is_flag=True, help="Octets take no time on a line.")
-@click.option("--for", "seconds", type=click.FloatRange(0), metavar="S", help="End after so many seconds.")
-@speaks
 def simulate(
     out: Output,
     images: tuple[str, ...],
@@ -48,7 +32,6 @@ def simulate(
     no_pace: bool,
     seconds: float | None,
 ) -> None:
-    """Simulated meters that can be read by anything. Ctrl-C ends them."""
     places = [_framed(place, framing) for place in listen]
     wrong = parse_faults(faults)
 

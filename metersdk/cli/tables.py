@@ -6,28 +6,19 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import click
 from pydantic import BaseModel
 
-from metersdk.cli.options import Connection, talks
+from metersdk.cli.options import Connection
 from metersdk.cli.output import Output, grid, pairs
 from metersdk.cli.reading import show_readings, text_of
+from metersdk.cli.speech import ask
 from metersdk.errors import LocalProtocolError
 from metersdk.model.reading import plain
 from metersdk.model.snapshot import Snapshot
 
-_TABLE = click.IntRange(0, 0xFFFF)
 _MANUFACTURER = 2048
 
 
-@click.command()
-@click.option("--raw", is_flag=True, help="The octets in hex, and nothing else.")
-@click.option("--set", "new", metavar="HEX", help="Write these octets; wants --write. - takes them from stdin.")
-@click.option("--offset", type=click.IntRange(0, 0xFFFFFF), help="Write from this octet of the table on.")
-@click.option("--write", "may_write", is_flag=True, help="Allow --set.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@talks
-@click.argument("number", type=_TABLE)
 def table(
     connection: Connection,
     raw: bool,
@@ -37,7 +28,6 @@ def table(
     yes: bool,
     number: int,
 ) -> None:
-    """One table of an ANSI C12.19 meter: NUMBER, plus 2048 the manufacturer's own, plus 4096 pending."""
     out = connection.out
     if raw:
         out.refuse_json("--raw")
@@ -68,7 +58,7 @@ def _write(connection: Connection, number: int, new: str, offset: int | None, *,
     if not may_write:
         raise LocalProtocolError("--set changes the meter", hint="say so with --write")
     where = f"table {number}" if offset is None else f"table {number} from octet {offset} on"
-    _ask(f"Write {len(octets)} octets to {where}?", yes)
+    ask(f"Write {len(octets)} octets to {where}?", yes)
     with connection.open() as meter:
         meter.write_table(number, octets, offset=offset, write=True)
     out = connection.out
@@ -78,23 +68,11 @@ def _write(connection: Connection, number: int, new: str, offset: int | None, *,
         out.one(connection.name, "written", {"number": number, "offset": offset, "count": len(octets)})
 
 
-@click.command()
-@click.option("--data", metavar="HEX", default="", help="The parameters; - takes them from stdin.")
-@click.option("--manufacturer", is_flag=True, help="A procedure of the manufacturer.")
-@click.option("--write", "may_write", is_flag=True, help="Allow what changes the meter.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@talks
-@click.argument("name", metavar="NUMBER|NAME")
 def procedure(connection: Connection, data: str, manufacturer: bool, may_write: bool, yes: bool, name: str) -> None:
-    """Have an ANSI C12.19 meter carry out a procedure, by tables 7 and 8.
-
-    What changes the meter wants --write; what clears data, restarts it or changes its mode must also be named in full:
-    cold-start, clear-data, change-mode.
-    """
     octets = _hex(sys.stdin.readline() if data == "-" else data, "--data", hidden=data == "-")
     wanted: int | str = int(name) if name.isascii() and name.isdigit() and len(name) < 6 else name
     if may_write:
-        _ask(f"Carry out procedure {name}?", yes)
+        ask(f"Carry out procedure {name}?", yes)
     with connection.open() as meter:
         answer = meter.procedure(wanted, octets, manufacturer=manufacturer, write=may_write)
     out = connection.out
@@ -106,11 +84,7 @@ def procedure(connection: Connection, data: str, manufacturer: bool, may_write: 
         out.one(connection.name, "done", {"procedure": wanted, "manufacturer": manufacturer, "answer": answer.hex()})
 
 
-@click.command()
-@click.option("--out", "path", metavar="FILE", help="Write it to a file, as JSON.")
-@talks
 def snapshot(connection: Connection, path: str | None) -> None:
-    """All that one visit tells: identity, clock, registers, findings, and the tables of an ANSI meter."""
     out = connection.out
     target = None if path is None else Path(path)
     if target is not None and not target.parent.is_dir():
@@ -164,9 +138,3 @@ def _hex(text: str, option: str, *, hidden: bool) -> bytes:
     except ValueError:
         what = "what stdin gave" if hidden else f"{text!r:.40}"
         raise LocalProtocolError(f"{option}: {what} is not written in hexadecimal") from None
-
-
-def _ask(question: str, yes: bool) -> None:
-    """Before something is changed, where a person is there to be asked."""
-    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        click.confirm(question, abort=True, err=True)

@@ -7,10 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-import click
-
 from metersdk.cli.output import Output, grid, pairs
-from metersdk.cli.speech import speaks
 from metersdk.cli.vendor_check import check
 from metersdk.vendor.book import Book, load, read_file
 from metersdk.vendor.family import Family
@@ -19,12 +16,7 @@ FINDING = 1
 _ORIGINS = ("built in", "plug-in", "own file")
 
 
-@click.command()
-@click.argument("name", required=False)
-@click.option("--check", "file", type=click.Path(), metavar="FILE", help="Carry out the vectors of a file of your own.")
-@speaks
 def vendors(out: Output, name: str | None, file: str | None) -> int:
-    """Meter families: how each is recognised, and what differs from the standard. Exit code 1 where a vector fails."""
     book = load()
     if file is not None:
         family = read_file(Path(file))

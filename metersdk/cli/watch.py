@@ -8,11 +8,9 @@ from collections import deque
 from datetime import datetime, timedelta
 from types import FrameType
 
-import click
 from rich.text import Text
 
 from metersdk.cli.output import Output
-from metersdk.cli.speech import speaks
 from metersdk.dialog.overhearing import WATCHED_BAUDS, Burst, overhear
 from metersdk.port.address import open_port
 from metersdk.port.drive import iterate
@@ -25,19 +23,7 @@ FINDING = 1
 _KEPT = 1000
 
 
-@click.command()
-@click.argument("target")
-@click.option(
-    "--for", "seconds", type=click.FloatRange(0, min_open=True), metavar="S", help="End after so many seconds."
-)
-@click.option("--count", type=click.IntRange(1), metavar="N", help="End after so many bursts.")
-@click.option("--trace", metavar="FILE", help="Record what is heard; passwords are masked.")
-@speaks
 def watch(out: Output, target: str, seconds: float | None, count: int | None, trace: str | None) -> int:
-    """Warn of all traffic on a line with no session of ours. Nothing is sent; Ctrl-C ends it.
-
-    Exit code 1 where there was any.
-    """
     address = parse_address(target)
     bauds = () if not address.is_line else (address.baud,) if address.baud else WATCHED_BAUDS
     port = open_port(address, openers={"sim": open_simulated})
