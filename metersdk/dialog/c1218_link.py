@@ -23,9 +23,10 @@ sender, and the CRC. The rules that follow keep an answer from being taken for t
   lost although the meter saw an ACK. What follows is acknowledged and dropped up to its end; then as above.
 
 What remains: a meter that answers a request made anew twice, the second time later than ``response_timeout`` after the
-first; a meter that forgets its toggle within a session, and then carries out a request it had put by; and a meter that acknowledges the first request of a session, and then repeats an answer of an earlier session
-which reads as one to Identify. What cannot be an answer to Identify is dropped: a whole answer to Read, and what is
-shorter than 3 octets (of a refusal, as a meter says it that is still in a session: unless it stays alone).
+first; a meter that forgets its toggle within a session, and then carries out a request it had put by; and a meter that
+acknowledges the first request of a session, and then repeats an answer of an earlier session which reads as one to
+Identify. What cannot be an answer to Identify is dropped: a whole answer to Read, and what is shorter than 3 octets (of
+a refusal, as a meter says it that is still in a session: unless it stays alone).
 
 Every waiting is bounded: by ``retries`` for each packet, by 256 packets for each answer, by the time the longest packet
 takes for each packet begun.
