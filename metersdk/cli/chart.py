@@ -11,6 +11,7 @@ from itertools import pairwise
 from rich.console import Group
 from rich.text import Text
 
+from metersdk.model.column import ColumnKind
 from metersdk.model.profile import Column, Profile
 
 _HEIGHT = 6
@@ -48,13 +49,18 @@ def hours(labels: Sequence[str], every: int) -> str:
 
 
 def course(home: Profile, column: Column, title: str, style: str, width: int, *, rising: bool = True) -> Group | None:
-    """A column over time; of a ``rising`` counter the mean power of each interval. None where rows are too few."""
+    """A column over time; of a ``rising`` counter, or of what each interval has of it, the mean power of each interval.
+
+    None where rows are too few.
+    """
     clock = home.clock
     if len(home) < 3 or clock is None or not home.period:
         return None
     cells = [float(value) if isinstance(value, Decimal) else None for value in column]
     numbers = [cell or 0.0 for cell in cells]
-    if rising:
+    if rising and column.kind is ColumnKind.INTERVAL_DELTA:
+        numbers = [number * 3600 / home.period for number in numbers]
+    elif rising:
         known = ((b, a) if b is not None and a is not None else (0.0, 0.0) for b, a in pairwise(cells))
         numbers = [(after - before) * 3600 / home.period for before, after in known]
     shown, every = thinned(numbers, min(_WIDEST, width - _MARGIN))

@@ -27,6 +27,7 @@ _NAMES = {
     "sign-on": "Request at 300 Bd",
     "identified": "The meter identifies itself",
     "speed": "Speed negotiated",
+    "negotiated": "Packets and speed agreed",
     "hand-over": "Handed over to HDLC",
     "associated": "DLMS association",
     "programming": "Programming mode",
@@ -34,10 +35,11 @@ _NAMES = {
 
 
 class Show:
-    """Tells each step with the time it took."""
+    """Tells each step with the time it took; ``names`` are those of the steps of ``connect``."""
 
     def __init__(self, out: Output) -> None:
         self.out = out
+        self.names = dict(_NAMES)
         self.steps: list[dict[str, object]] = []
         self._began = self._last = time.monotonic()
 
@@ -76,8 +78,8 @@ class Show:
 
     def hear(self, event: object) -> None:
         """The steps of ``connect`` as they happen."""
-        if isinstance(event, State) and event.name in _NAMES:
-            self.step(_NAMES[event.name], event.text)
+        if isinstance(event, State) and event.name in self.names:
+            self.step(self.names[event.name], event.text)
 
     def show(self, thing: object) -> None:
         """A table or a chart, a little to the right."""

@@ -11,7 +11,9 @@ from metersdk.meter import Meter, connect
 from metersdk.model.profile import Profile
 
 _IMPORT, _EXPORT = "1.0.1.8.0.255", "1.0.2.8.0.255"
+_IMPORTED, _EXPORTED = "1.0.1.29.0.255", "1.0.2.29.0.255"
 _READER, _PASSWORD = 2, "12345678"
+_NOW = 255
 _TELEGRAMS = 3
 
 
@@ -89,6 +91,28 @@ def _sml(show: Show, target: str, session: Path) -> None:
         show.show(registers(list(found), show.out))
 
 
+def _ansi(show: Show, target: str, session: Path) -> Profile:
+    show.head(f"connect({target!r}, password=...)")
+    show.names["associated"] = "Logged on"
+    with connect(target, password=_PASSWORD, trace=session, progress=show.hear) as meter:
+        show.head("Who is there, and what time does it have")
+        show.during("Identity: tables 1 and 5", lambda: meter.identity, who)
+        show.during("Clock: table 52", lambda: meter.clock, str)
+        show.head("Registers: tables 23 to 28, scaled by tables 12, 15 and 16")
+        readings = show.during("All registers", meter.registers, lambda found: f"{len(found)} readings")
+        current = [reading for reading in readings if reading.obis.octets[5] == _NOW]
+        show.show(registers(current, show.out))
+        home = _last_day(meter, show)
+        if show.out.is_text:
+            power_chart(home, _IMPORTED, "Import, W", "cyan", show)
+            power_chart(home, _EXPORTED, "Export, W", "green", show)
+        show.head("Logs: tables 74 and 76")
+        show.during("Events", lambda: list(meter.events()), lambda found: f"{len(found)}, the last: {found[-1]}")
+        show.head("Good-bye")
+    show.step("Logged off")
+    return home
+
+
 def _all_registers(meter: Meter, show: Show) -> None:
     readings = show.during("All registers", meter.registers, lambda found: f"{len(found)} readings")
     show.show(registers(readings, show.out))
@@ -110,4 +134,5 @@ TOURS = {
     "classic": Tour("A meter of mode C on a pseudo terminal", "classic", _classic),
     "battery": Tour("A water meter that sleeps, on a pseudo terminal", "battery", _battery),
     "sml": Tour("A meter that speaks by itself, SML, on a pseudo terminal", "residential", _sml, "pty?speech=sml"),
+    "ansi": Tour("An ANSI C12.18 meter on a pseudo terminal", "ansi", _ansi),
 }

@@ -69,6 +69,7 @@ class SourceSpec(_Spec):
         time_base: 0 energy, 1 instantaneous, 4 block demand.
         multiplier: code of the factor, bits 11 to 13.
         quadrants: 1 to 4.
+        segmentation: 0 all phases, 5 A, 6 B, 7 C to neutral.
         constant: of table 15; None: there is none, and the source has no entry there.
         control: of table 14, in hex; empty: the source has no entry there.
         engineering: the register is in engineering units: whatever the constant is, it has been applied.
@@ -80,6 +81,7 @@ class SourceSpec(_Spec):
     time_base: int = Field(default=ENERGY, ge=0, le=7)
     multiplier: int = Field(default=0, ge=0, le=7)
     quadrants: tuple[Annotated[int, Field(ge=1, le=4)], ...] = ()
+    segmentation: int = Field(default=0, ge=0, le=7)
     net: bool = False
     constant: Decimal | None = Field(default=None, gt=0)
     decimals: int = Field(default=0, ge=0, le=6)

@@ -151,6 +151,7 @@ def _sources(state: State) -> dict[int, Fields]:
             "time_base": each.time_base,
             "multiplier": each.multiplier,
             "net_flow_accountability": each.net,
+            "segmentation": each.segmentation,
             **{f"q{quadrant}_accountability": quadrant in each.quadrants for quadrant in range(1, 5)},
         }
         for each in sources

@@ -129,6 +129,7 @@ def test_demo_for_programs_and_without_unicode(tmp_path: Path) -> None:
         ("classic", ("MSK METERSDK-C1, serial number 20041973", "Import, W", "Log book P.98")),
         ("battery", ("Woken up", "MSK METERSDK-W1, serial number 70003511", "Cold water volume")),
         ("sml", ("Telegram 3", "sml at 9600 Bd", "Active power net")),
+        ("ansi", ("MSDK ANSI-A1, serial number 26010042", "Logged on", "Import, W", "Logs: tables 74 and 76")),
     ],
 )
 def test_demo_of_other_meters(tmp_path: Path, meter: str, told: tuple[str, ...]) -> None:
@@ -137,7 +138,7 @@ def test_demo_of_other_meters(tmp_path: Path, meter: str, told: tuple[str, ...])
     assert (ran.returncode, ran.stderr) == (0, "")
     for words in told:
         assert words in ran.stdout
-    assert (tmp_path / "tour" / "profile.csv").exists() is (meter == "classic")
+    assert (tmp_path / "tour" / "profile.csv").exists() is (meter in ("classic", "ansi"))
     assert (tmp_path / "tour" / "session.jsonl").exists()
 
 
