@@ -138,6 +138,18 @@ def test_every_switch_of_a_meter_is_on_the_supported_page() -> None:
     assert [name for name in metersdk.Quirks.__slots__ if f"`{name}`" not in page] == []
 
 
+def test_every_table_of_c1219_is_on_the_supported_page_with_what_it_rests_on() -> None:
+    from metersdk.model.c1219.registry import STANDARD, needs
+
+    rows = re.findall(
+        r"^\| (\d+) \| ([A-Z_]+) \| ([\d, –]+) \| (\w+) \|$", (DOCS / "supported.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert rows == [
+        (str(number), model.NAME, ", ".join(map(str, needs(number))) or "–", str(model.CERTAINTY))
+        for number, model in STANDARD.items()
+    ]
+
+
 def test_every_page_is_in_a_table_of_contents() -> None:
     listed = set()
     for page in PAGES[1:]:
@@ -146,3 +158,15 @@ def test_every_page_is_in_a_table_of_contents() -> None:
                 if line and not line.startswith(":"):
                     listed |= set(page.parent.glob(f"{line}.md"))
     assert [name_of(page) for page in PAGES[1:] if page not in listed and page != DOCS / "index.md"] == []
+
+
+def test_no_hint_names_a_way_of_python_alone() -> None:
+    """Who types commands has no ``Timing`` and no ``Quirks``: each hint names an option, too."""
+    alone = []
+    for path in sorted((CODE / "dialog").rglob("*.py")) + sorted((CODE / "model").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "``" not in node.value:
+                text = node.value
+                if re.search(r"\bQuirks\(\w+=|\bTiming[.(]\w", text) and "--" not in text:
+                    alone.append(f"{path.name}: {text}")
+    assert alone == []

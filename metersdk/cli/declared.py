@@ -82,6 +82,12 @@ _CONNECTION: Options = (
     click.option("--vendor", metavar="NAME", help="Family of the meter, or a .toml file. [by its identification]"),
     click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for one answer. [5]"),
     click.option("--total", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for each step in all."),
+    click.option(
+        "--switch-margin",
+        type=click.FloatRange(0),
+        metavar="S",
+        help="Seconds from the acknowledgement of a sign-on to the change of speed. [0.06, or as learned]",
+    ),
     click.option("--trace", metavar="FILE", help="Record the session; passwords are masked."),
     click.option("--wait-for-port", type=click.FloatRange(0), metavar="S", help="Seconds until a probe is plugged in."),
     click.option("--memory/--no-memory", default=None, help="Use and keep what this line has taught. [on probes]"),

@@ -34,6 +34,7 @@ class Connection:
     vendor: str | None
     timeout: float | None
     total: float | None
+    switch_margin: float | None
     trace: str | None
     wait_for_port: float | None
     memory: bool | None
@@ -91,7 +92,7 @@ class Connection:
         return self.client if self.client is not None else 1 if known else PUBLIC_CLIENT
 
     def _timing(self) -> Timing:
-        return Timing(response=self.timeout or Timing().response, total=self.total)
+        return Timing(response=self.timeout or Timing().response, total=self.total, switch_margin=self.switch_margin)
 
     def _keys(self) -> Any:
         if self.key_file is None:

@@ -62,14 +62,16 @@ HINTS: dict[Cause, str] = {
     Cause.BAUD_SLOWER: "the sender is slower than this port: set the speed named here (?baud=)",
     Cause.BAUD_FASTER: "the sender is faster than this port: try the next higher speeds (?baud=)",
     Cause.FALL_BACK: "the meter did not hear the acknowledgement and goes on at 300 Bd: seat the probe anew;"
-    " if it happens each time, switch later (Timing.switch_margin)",
+    " if it happens each time, switch later (--switch-margin, Timing.switch_margin)",
     Cause.SWITCH_EARLY: "the speed was changed while the acknowledgement was still leaving the probe: switch later"
-    " (Timing.switch_margin), or ?drain=compute",
-    Cause.SWITCH_LATE: "the speed was changed after the meter had begun: switch earlier (Timing.switch_margin)",
+    " (--switch-margin, Timing.switch_margin), or ?drain=compute",
+    Cause.SWITCH_LATE: "the speed was changed after the meter had begun: switch earlier"
+    " (--switch-margin, Timing.switch_margin)",
     Cause.PARITY: "single characters were hit: seat the probe anew, shade it, and repeat",
     Cause.LOST_OCTETS: "characters are missing: relieve the computer or the USB hub, close other readers",
     Cause.ECHO_MIXED_IN: "the probe returns what it sends into the answer: keep a longer pause before sending",
-    Cause.SUM_CHECK: "the meter adds up its check character instead of XOR: Quirks(block_check='add')",
+    Cause.SUM_CHECK: "the meter adds up its check character instead of XOR: Quirks(block_check='add'), or a file for"
+    " --vendor that says so",
     Cause.FLIPPED_PAIR: "damage that parity does not show: seat the probe anew, shade it, and repeat",
     Cause.BROKEN_OFF: "the message broke off: hold the probe still; if it happens at the same place, the meter gave up",
     Cause.SUNLIGHT: "shade the probe from the sun and seat it flat on the meter",

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-ProtocolName: TypeAlias = Literal["auto", "iec62056-21", "dlms", "sml", "push", "kmp", "c1218"]
+ProtocolName: TypeAlias = Literal["auto", "iec62056-21", "dlms", "sml", "push", "kmp", "c1218", "c1222"]
 AuthenticationName: TypeAlias = Literal["none", "low", "high", "high-md5", "high-sha1", "high-gmac", "high-sha256"]
 SecurityName: TypeAlias = Literal["none", "authenticated", "encrypted", "authenticated-encrypted"]

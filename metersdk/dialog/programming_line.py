@@ -133,7 +133,8 @@ class ProgrammingLine:
                         code="NAK",
                         layer="frame",
                         state="programming",
-                        hint="it refuses the command, or reckons its BCC otherwise: Quirks(block_check='add')",
+                        hint="it refuses the command, or reckons its BCC otherwise: Quirks(block_check='add'), "
+                        "or a file for --vendor that says so",
                     )
                 self.line.note("nak", f"the meter asks for the message again, {refused} of {self._repeats}")
                 yield from self._send(command)
@@ -269,7 +270,7 @@ class ProgrammingLine:
             self.line.note(
                 "block-check-add",
                 "the BCC of this meter is a 7-bit sum, not the XOR of the standard",
-                "Quirks(block_check='add') spares the repeat",
+                "Quirks(block_check='add'), or a file for --vendor that says so, spares the repeat",
             )
         return again
 

@@ -184,7 +184,8 @@ class AsciiProfileBuilder:
         if word is not None and word & _CLOCK_INVALID:
             status |= ClockStatus.INVALID
         if deviation is None:
-            self._find("zone-unknown", "times are the meter's local ones", "give Quirks(local_deviation=-60) for CET")
+            hint = "give Quirks(local_deviation=-60), or a file for --vendor that says so, for CET"
+            self._find("zone-unknown", "times are the meter's local ones", hint)
             return local, UNDEFINED_DEVIATION, status
         return local + deviation * _MINUTE, deviation, status
 

@@ -140,7 +140,8 @@ class _SmlReader:
             if unsigned and value < 0 and entry.size < 4 and entry.obis in _POWERS:
                 value += 1 << 8 * entry.size
                 text = f"{Obis(entry.obis)}: sent as {entry.value!r}, which was meant to be unsigned: {value}"
-                self._note("sml-unsigned", text, "vendor=Quirks(sml_unsigned='never') if it is a feed-in")
+                hint = "Quirks(sml_unsigned='never'), or a file for --vendor that says so, if it is a feed-in"
+                self._note("sml-unsigned", text, hint)
             held = scaled(value, scaler or 0) if -100 <= (scaler or 0) <= 100 else Decimal(value)
         elif isinstance(value, bytes):
             held = _text_or_octets(value)

@@ -187,7 +187,7 @@ def basis_of(tables: TableSet, quirks: Quirks = _STANDARD) -> TimeBasis:
         utc = not local and (qualifier.gmt_flag or counted)
         seasons = qualifier.dst_applied_flag
     if not utc and deviation is None and tables.configuration.tm_format:
-        hint = "give Quirks(local_deviation=300) for Eastern time"
+        hint = "give Quirks(local_deviation=300), or a file for --vendor that says so, for Eastern time"
         findings.append(Finding("zone-unknown", "times are the meter's local ones", "data", hint=hint))
     return TimeBasis(deviation, utc, seasons and not utc, amount, tuple(findings))
 
