@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from fuzz_c1219_tables import TARGETS as TABLES
 from fuzz_mutation import Target
 
 from metersdk import fast
@@ -120,4 +121,4 @@ def seeds() -> list[bytes]:
 
 
 _WORDS = (bytes((61, 0, 19)), bytes((62, 0, 15)), bytes((63, 0, 13)), b"\xff\xff", b"\x00\x00", b"\x80", b"\x40\x00")
-TARGETS = (Target("c1219-load-profile", load_profile, seeds, (RemoteProtocolError,), _WORDS),)
+TARGETS = (Target("c1219-load-profile", load_profile, seeds, (RemoteProtocolError,), _WORDS), *TABLES)

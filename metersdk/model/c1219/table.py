@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, ClassVar, TypeVar
 
@@ -43,8 +44,11 @@ class C1219Table(Record):
         super().__init_subclass__(**more)
         if number is not None:
             cls.NUMBER, cls.NAME, cls.CERTAINTY = number, name, certainty
+        if certainty is Certainty.MEMORY:
+            cls.__doc__ = f"{cls.__doc__ or name}\n\n    From memory of the standard; to be checked against it.\n    "
 
 
+@cache
 def needs_of(model: type[C1219Table]) -> frozenset[int]:
     """The tables that a description refers to directly, table 0 for its formats included."""
     used = frozenset((0,)).union(*(element.tables for _, element in elements(model)))
