@@ -205,9 +205,9 @@ class C1219Session(Unserved):
         _check_number(number)
         if not write:
             raise LocalProtocolError(f"table {number} would be changed", hint="say write=True (--write)")
-        configuration = yield from self._tables.configuration()
         if number % PENDING in (7, 8):
             raise LocalProtocolError(f"table {number} is for procedures", hint="use procedure()")
+        configuration = yield from self._tables.configuration()
         if not configuration.has_table(number):
             raise LocalProtocolError(f"this meter has no table {number}", layer="data")
         if number % PENDING in SECRET and octets:
