@@ -154,7 +154,7 @@ class DeviceIdentification(C1219Table, number=5, name="DEVICE_IDENT_TBL"):
 
 
 class UtilityInformation(C1219Table, number=6, name="UTIL_INFO_TBL"):
-    """What the utility wrote into the meter. With BCD identifiers three of these are shorter (from memory)."""
+    """What the utility wrote into the meter. With BCD identifiers four of these are shorter (from memory)."""
 
     owner_name: str = text(20)
     utility_div: str = text(20)

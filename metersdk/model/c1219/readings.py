@@ -41,7 +41,10 @@ TABLES: Final = (11, 12, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28)
 
 NOW, LAST_RESET, LAST_SEASON = 255, 101, 128
 _RESETS: Final = Obis("1.0.0.1.0.255")
+_PERIODS: Final = {NOW: "", LAST_RESET: ", at the last demand reset", LAST_SEASON: ", at the end of the last season"}
 _OTHER_OCCURRENCES: Final = 127
+# Group D of a quantity as it is, for the names of what has none of its own.
+_INSTANT: Final = 7
 
 Clock: TypeAlias = Callable[[Moment], DateTime | None]
 _Item = TypeVar("_Item")
@@ -106,7 +109,8 @@ class _Book:
         if data.nbr_demand_resets is not None:
             count = Decimal(data.nbr_demand_resets)
             code = Obis(_RESETS.octets[:5] + bytes((period,)))
-            yield Reading(obis=code, value=count, time=self._time(end), raw=data.nbr_demand_resets, name=name(_RESETS))
+            text = name(_RESETS) + _of_period(period)
+            yield Reading(obis=code, value=count, time=self._time(end), raw=data.nbr_demand_resets, name=text)
         for tier, block in enumerate((data.tot_data_block, *data.tier_data_block)):
             yield from self._block(block, tier, period, end)
 
@@ -171,12 +175,27 @@ class _Book:
             value=source.value(number),
             unit=source.unit,
             time=self._time(time),
-            name=name(code) or f"{source}, {use}",
+            name=_name(source, use, code),
             raw=str(number),
         )
 
     def _time(self, moment: Moment | None) -> DateTime | None:
         return None if moment is None else self._clock(moment)
+
+
+def _name(source: SourceQuantity, use: Use, code: Obis) -> str:
+    """The English name of the code, with the maker's own groups B, D and F in words."""
+    _, channel, c, d, e, period = code.octets
+    text = name(bytes((1, 0, c, d, e, NOW)))
+    if not text:
+        quantity = name(bytes((1, 0, c, _INSTANT, 0, NOW))) if source.has_code else str(source)
+        text = f"{quantity}, {use}" + (f", tariff {e}" if e else "")
+    occurrence = f", occurrence {channel - _OTHER_OCCURRENCES + 1}" if channel else ""
+    return text + occurrence + _of_period(period)
+
+
+def _of_period(period: int) -> str:
+    return _PERIODS.get(period, f", self-read {period}")
 
 
 def _channel(occurrence: int) -> int:

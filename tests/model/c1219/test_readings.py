@@ -117,6 +117,8 @@ def test_registers_with_unit_code_and_time(order: str, tm_format: int) -> None:
     assert found["1-128:1.6.0*255"].value == 105
     assert (found["1-0:1.2.0*255"].value, found["1-0:1.128.0*255"].value) == (102, 103)
     assert found["1-0:13.129.0*255"].value == 106
+    assert found["1-0:1.128.1*255"].name == "Active power import (+A), continuous cumulative demand, tariff 1"
+    assert found["1-128:1.6.0*255"].name.endswith(", maximum, occurrence 2")
     assert found["1-0:0.1.0*255"].value == 9
     # Table 28: what table 23 has is not told twice, and 255 selects nothing.
     assert found["1-0:1.4.0*255"].value == 7
@@ -129,6 +131,9 @@ def test_registers_of_before() -> None:
     assert (reset.value, season.value) == (200_000, 300_000)
     assert reset.time == season.time == DateTime.from_datetime(datetime(2026, 10, 31, 23, 59))
     # The newest self-read has number 107, and the one before it 106; the third entry is not valid.
+    assert reset.name == "Active energy import (+A), at the last demand reset"
+    assert found["1-0:1.8.1*7"].name == "Active energy import (+A), tariff 1, self-read 7"
+    assert found["1-0:0.1.0*128"].name == "Number of billing periods, at the end of the last season"
     assert (found["1-0:1.8.0*7"].value, found["1-0:1.8.0*6"].value) == (500_000, 400_000)
     assert "1-0:1.8.0*5" not in found
     assert not any(reading.obis.f != 255 for reading in readings(meter(), history=False))
