@@ -197,9 +197,13 @@ def _head(column: Column) -> str:
 
 def _text(column: Column, row: int) -> str:
     stamp = column.moment(row) if column.is_clock else None
-    if stamp is None:
-        return text_of(column.value(row))
-    return time_of(stamp)
+    if stamp is not None:
+        return time_of(stamp)
+    value = column.value(row)
+    if column.head.bits or column.head.codes:
+        # What has no name is a number all the same.
+        return ", ".join(sorted(column.names(row))) or (text_of(value) if value else "")
+    return text_of(value)
 
 
 def _draw(home: Profile, out: Output) -> None:

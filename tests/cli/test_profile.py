@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 
+from metersdk.apdu.columns import Values
+from metersdk.cli.profile import _text
+from metersdk.fast.axdr_layout import Kind
+from metersdk.model.column import Column, ColumnHead, ColumnKind
+
 BENCH = "sim://bench?framing=wrapper"
 
 
@@ -147,3 +152,25 @@ def test_bars_in_place_of_rows(cli: Any) -> None:
 def test_nothing_to_draw(cli: Any) -> None:
     ran = cli("profile", BENCH, "--entries", "1-2", "--chart")
     assert (ran.code, ran.out) == (0, "") and ran.err.startswith("nothing to draw: ")
+
+
+def test_statuses_of_an_ansi_meter_by_name(cli: Any) -> None:
+    ran = cli("profile", "sim://ansi", "--password-from", "env:METER_PASSWORD", "--entries", "1-4", "--json")
+    profile = ran.document["profile"]
+    status = profile["columns"][1]
+    assert len(status["names"]) == 4 and ["dst", 0] in status["bits"]
+
+
+def test_names_of_statuses_on_a_screen() -> None:
+    bits = ColumnHead(
+        name="status",
+        obis="0.0.96.10.1.255",
+        class_id=1,
+        attribute=2,
+        kind=ColumnKind.STATUS,
+        bits=(("dst", 0), ("long", 4)),
+    )
+    codes = bits.model_copy(update={"bits": (), "codes": (("overflow", 1),)})
+    cells = Values(Kind.U8, 0, memoryview(bytes((0, 17, 1, 2))), memoryview(b"\1\1\1\1"))
+    assert [_text(Column(bits, cells), row) for row in range(4)] == ["", "dst, long", "dst", "2"]
+    assert [_text(Column(codes, cells), row) for row in range(4)] == ["", "17", "overflow", "2"]
