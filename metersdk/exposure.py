@@ -23,6 +23,7 @@ from metersdk.errors import (
     ServiceError,
 )
 from metersdk.meter import Meter, connect
+from metersdk.model.c1219.configuration import Configuration
 from metersdk.model.cosem.base import Access, CosemObject
 from metersdk.model.cosem.registry import class_name, model_for
 from metersdk.model.cosem.view import ObjectView
@@ -168,7 +169,8 @@ def examined(opening: AbstractContextManager[Meter], client: int) -> Exposure:
     try:
         with opening as meter:
             identity = meter.identity
-            look = _over_dlms if identity.protocol.startswith("dlms") else _over_text
+            spoken = identity.protocol.partition(":")[0]
+            look = {"dlms": _over_dlms, "c1218": _over_tables, "c1222": _over_tables}.get(spoken, _over_text)
             items = tuple(sorted(look(meter), key=lambda item: -item.severity))
             return Exposure(client, identity, items, "", tuple(meter.findings))
     except (AssociationRefused, SecurityError) as refusal:
@@ -281,6 +283,41 @@ def _over_text(meter: Meter) -> Iterator[Exposed]:
     except MeterError as closed:
         text = f"programming mode is closed without a password: {closed.message}"
         yield Exposed(Severity.INFO, "programming-closed", text, "programming mode", "read")
+
+
+# --- ANSI C12.19 -----------------------------------------------------------------------------------------------------
+
+
+def _over_tables(meter: Meter) -> Iterator[Exposed]:
+    """What is given to somebody who logs on without Security. Nothing is written, and no table with passwords, access
+    rights or keys in it is asked for."""
+    identity = meter.identity
+    if identity.serial_number or identity.device_id:
+        name = identity.serial_number or identity.device_id
+        yield Exposed(Severity.LOW, "identity", f"who the meter is: {name}", "tables 1, 5", "read")
+    configuration = _answered(lambda: meter.table(0))
+    if not isinstance(configuration, Configuration):
+        yield Exposed(Severity.INFO, "tables-hidden", "table 0 is refused", "table 0", "read")
+        return
+    numbers = configuration.table_numbers
+    procedures = len(configuration.std_proc_used) + len(configuration.mfg_proc_used)
+    text = f"the list of its {len(numbers)} tables and {procedures} procedures"
+    yield Exposed(Severity.LOW, "tables", text, "table 0", "read")
+    if _answered(lambda: meter.clock) is not None:
+        yield Exposed(Severity.INFO, "clock", "the time of the meter", "table 52", "read")
+    hint = "ask the operator to let only passwords of some level read it (table 44)"
+    readings = _answered(meter.registers)
+    if readings:
+        text = f"{len(readings)} registers with their values"
+        yield Exposed(Severity.MEDIUM, "registers", text, "tables 23, 28", "read", hint)
+    rows = _answered(lambda: meter.get_profile(entries=(1, 1)))
+    if rows is not None and len(rows):
+        text = f"profile {rows.head.obis}: what was recorded, and when ({len(rows.columns)} columns)"
+        yield Exposed(Severity.MEDIUM, "read-profile", text, "tables 63, 64", "read", hint)
+    for number, code, what in ((74, "0-0:99.98.1", "history log"), (76, "0-0:99.98.0", "event log")):
+        if number in configuration.std_tbls_used and _answered(lambda code=code: meter.events(code)) is not None:  # type: ignore[misc]
+            text = f"{what}: what happened, when, and by whom"
+            yield Exposed(Severity.MEDIUM, "read-log", text, f"table {number}", "read", hint)
 
 
 def _answered(ask: Callable[[], Any]) -> Any:
