@@ -406,10 +406,11 @@ def aconnect(
         protocol: ``auto`` signs on at 300 Bd on a line (IEC 62056-21) and hands over to DLMS where the meter offers
             mode E; on TCP and UDP it is ``dlms``. ``sml`` and ``push`` send nothing and listen to a meter that speaks
             by itself: SML, or whatever it is; so does ``auto`` where octets come that are no answer. ``c1218`` is an
-            ANSI meter on an optical port; ``auto`` finds it where nobody answers the sign-on and HDLC.
+            ANSI meter on an optical port; ``auto`` finds it where nobody answers the sign-on and HDLC. ``c1222`` is
+            an ANSI meter on a network, port 1153: ApTitles and the number of the key stand in the target.
         password: for ``low`` and the ``high`` mechanisms but GMAC, and for the service Security of ANSI C12.
         authentication: left out: ``low`` with a password, ``high-gmac`` with keys, else ``none``.
-        keys: encryption and authentication key, system title, invocation counter.
+        keys: encryption and authentication key, system title, invocation counter. C12.22 takes the encryption key.
         security: left out: ``authenticated-encrypted`` with keys, else ``none``.
         client, server: service access points; 16 is the public client, 1 the management logical device.
         user, user_id: who logs on to an ANSI meter; it writes that down in its logs. At most 10 characters; 1.

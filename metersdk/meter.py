@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from os import PathLike
 from typing import Literal, TypeVar
@@ -37,6 +38,7 @@ from metersdk.model.snapshot import Snapshot
 from metersdk.model.span import Moment
 from metersdk.model.telegram import Telegram
 from metersdk.port.address import open_port
+from metersdk.port.counters import UtcVectors
 from metersdk.port.drive import Port, iterate, run
 from metersdk.port.memory import memory_for, probe_of
 from metersdk.port.target import Address, parse_address
@@ -358,10 +360,11 @@ def connect(
         protocol: ``auto`` signs on at 300 Bd on a line (IEC 62056-21) and hands over to DLMS where the meter offers
             mode E; on TCP and UDP it is ``dlms``. ``sml`` and ``push`` send nothing and listen to a meter that speaks
             by itself: SML, or whatever it is; so does ``auto`` where octets come that are no answer. ``c1218`` is an
-            ANSI meter on an optical port; ``auto`` finds it where nobody answers the sign-on and HDLC.
+            ANSI meter on an optical port; ``auto`` finds it where nobody answers the sign-on and HDLC. ``c1222`` is
+            an ANSI meter on a network, port 1153: ApTitles and the number of the key stand in the target.
         password: for ``low`` and the ``high`` mechanisms but GMAC, and for the service Security of ANSI C12.
         authentication: left out: ``low`` with a password, ``high-gmac`` with keys, else ``none``.
-        keys: encryption and authentication key, system title, invocation counter.
+        keys: encryption and authentication key, system title, invocation counter. C12.22 takes the encryption key.
         security: left out: ``authenticated-encrypted`` with keys, else ``none``.
         client, server: service access points; 16 is the public client, 1 the management logical device.
         user, user_id: who logs on to an ANSI meter; it writes that down in its logs. At most 10 characters; 1.
@@ -447,6 +450,9 @@ def plan_for(
     )
     # Vendor data of the user that are not well formed are told now, not amid a sign-on.
     signs_on = is_line or "iec62056-21" in (protocol, address.options.get("protocol"))
+    if keys is not None and keys.counter is None and "c1222" in (protocol, address.options.get("protocol")):
+        # No meter of C12.22 is asked for the last one it saw: they are the time.
+        keys = replace(keys, invocation_counter=UtcVectors())
     return Plan.of(
         {
             "protocol": protocol,

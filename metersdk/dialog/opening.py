@@ -12,11 +12,16 @@ from metersdk.dialog.association import Association, AssociationSettings, Link
 from metersdk.dialog.c1219_opening import open_c1218
 from metersdk.dialog.c1219_settings import BAUD as C1218_BAUD
 from metersdk.dialog.c1219_settings import PACKET_SIZE, PACKETS, C1219Settings
+from metersdk.dialog.c1222 import C1222Settings
+from metersdk.dialog.c1222_opening import c1222_settings, open_c1222
 from metersdk.dialog.iec62056_21 import SignedOn, SignOn, call_again, fall_back, hand_over, recover, sign_on
 from metersdk.dialog.kmp import BAUD as KMP_BAUD
 from metersdk.dialog.kmp import open_kmp
 from metersdk.dialog.link import HdlcLink, HdlcSettings
 from metersdk.dialog.mending import Connection
+from metersdk.dialog.names import AuthenticationName as AuthenticationName
+from metersdk.dialog.names import ProtocolName as ProtocolName
+from metersdk.dialog.names import SecurityName as SecurityName
 from metersdk.dialog.optical import OpticalTiming
 from metersdk.dialog.push_session import PushSession
 from metersdk.dialog.pushers import PUSH_BAUDS, Ear, Pusher, PushLine
@@ -34,9 +39,6 @@ from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
 from metersdk.model.quirks import Quirks
 
-ProtocolName: TypeAlias = Literal["auto", "iec62056-21", "dlms", "sml", "push", "kmp", "c1218"]
-AuthenticationName: TypeAlias = Literal["none", "low", "high", "high-md5", "high-sha1", "high-gmac", "high-sha256"]
-SecurityName: TypeAlias = Literal["none", "authenticated", "encrypted", "authenticated-encrypted"]
 Medium: TypeAlias = Literal["line", "stream", "datagram"]
 Framing: TypeAlias = Literal["wrapper", "hdlc"]
 
@@ -70,10 +72,10 @@ class Plan:
         medium: a ``line`` has a speed and may want a sign-on; ``stream`` and ``datagram`` have none.
         framing: HDLC or the wrapper, where the medium is no line.
         protocol: ``auto`` signs on where there is a line, and speaks DLMS elsewhere; ``sml`` and ``push`` listen;
-            ``c1218`` is ANSI C12.18, over whatever carries its octets.
+            ``c1218`` is ANSI C12.18, over whatever carries its octets, ``c1222`` the same meters over a network.
         baud: speed of direct HDLC on a line, without sign-on, and of a meter that pushes in mode D.
         listen: mode D: the meter speaks by itself, nothing is sent.
-        sign_on, hdlc, association, c1219, quirks, timing: the settings of each layer.
+        sign_on, hdlc, association, c1219, c1222, quirks, timing: the settings of each layer.
     """
 
     medium: Medium = "stream"
@@ -86,6 +88,7 @@ class Plan:
     hdlc: HdlcSettings = field(default_factory=HdlcSettings)
     association: AssociationSettings = field(default_factory=AssociationSettings)
     c1219: C1219Settings = field(default_factory=C1219Settings)
+    c1222: C1222Settings = field(default_factory=C1222Settings)
     quirks: Quirks = field(default_factory=Quirks)
     timing: Timing = field(default_factory=Timing)
 
@@ -120,6 +123,8 @@ class Plan:
         default = "low" if password is not None else "high-gmac" if keys is not None else "none"
         client, server = _number(told, "client", 16), _number(told, "server", 1)
         info, window = _number(told, "max_info", 2030), _number(told, "window", 7)
+        named = str(told.get("security", "none" if keys is None else "authenticated-encrypted"))
+        security = _named(Security, named, "security")
         digits, wake_up = quirks.address_digits, _number(told, "wake_up", None)
         sign_on = SignOn(
             address=str(told.get("address", ""))[-digits if digits else None :],
@@ -133,6 +138,7 @@ class Plan:
             bauds=() if medium != "line" else (baud,) if baud else tuple(dict.fromkeys(likely)),
             only=Speech.SML if protocol == "sml" else Speech.TELEGRAM if mode == "D" else None,
             quirks=quirks,
+            keys=keys,
         )
         sign_on = replace(sign_on, wake_up=sign_on.wake_up if wake_up is None else wake_up == 1, families=families)
         if (number := told.get("list")) is not None:
@@ -161,11 +167,7 @@ class Plan:
                 authentication=_named(Authentication, str(told.get("authentication", default)), "authentication"),
                 password=password,
                 keys=keys,
-                security=_named(
-                    Security,
-                    str(told.get("security", "none" if keys is None else "authenticated-encrypted")),
-                    "security",
-                ),
+                security=security,
                 timeout=timing.response,
             ),
             c1219=C1219Settings(
@@ -177,6 +179,9 @@ class Plan:
                 baud=baud or C1218_BAUD,
                 max_baud=_number(told, "max_baud", None),
             ),
+            c1222=C1222Settings()
+            if protocol != "c1222"
+            else c1222_settings(told, keys=keys, security=security, datagram=medium == "datagram", timing=timing),
             timing=timing,
         )
         return plan.adopting(quirks)
@@ -279,7 +284,7 @@ def open_session(plan: Plan) -> Dialog[Session]:
 
 def _open_session(plan: Plan) -> Dialog[Session]:
     keys = plan.association.keys
-    if keys is None or keys.counter is not None:
+    if keys is None or keys.counter is not None or plan.protocol == "c1222":
         return (yield from _open_planned(plan))
     # A meter takes only counters above the last it saw, and tells the public client which that was.
     public = AssociationSettings(client=PUBLIC_CLIENT, server=plan.association.server, timeout=plan.timing.response)
@@ -312,6 +317,8 @@ def _open_planned(plan: Plan) -> Dialog[Session]:
         return (yield from open_kmp(plan.baud, plan.timing, plan.quirks.family or None, buffer))
     if plan.protocol == "c1218":
         return (yield from _c1218(plan, buffer))
+    if plan.protocol == "c1222":
+        return (yield from open_c1222(plan.c1222, plan.c1219, buffer, plan.timing, plan.quirks))
     # Asked for by name, IEC 62056-21 is spoken over a socket, too: a modem or a box with an optical head behind it.
     if plan.medium != "line" and plan.protocol != "iec62056-21":
         return (yield from _associate(plan, buffer, _identity(plan, None)))

@@ -4,7 +4,7 @@
 ``/dev/ttyUSB0`` ``COM3`` ``serial://..``  a serial line; ``pty://PATH`` a pseudo terminal
 ``tcp://host:port?framing=wrapper|hdlc``   4059 unless said; ``framing=optical``, or ``socket://``: an optical head or
                                            serial line behind a raw TCP socket, signed on to at the speed it has
-``udp://host:port``                        4059 unless said
+``udp://host:port``                        4059 unless said, as for ``tcp``; 1153 with ``protocol=c1222``
 ``rfc2217://host:port``                    a serial line behind a server that can change its speed
 ``esphome://host/NAME``                    a serial_proxy of an ESPHome device (extra ``serialx``), 6053 unless said
 ``listen://[host]:port``                   the meter dials in
@@ -27,8 +27,8 @@ Scheme = Literal["serial", "pty", "tcp", "udp", "rfc2217", "esphome", "listen", 
 Framing = Literal["wrapper", "hdlc", "optical"]
 Drain = Literal["auto", "trust", "compute"]
 
-# IANA: dlms/cosem, TCP and UDP.
-DLMS_PORT = 4059
+# IANA: dlms/cosem, and c1222-acse, TCP and UDP.
+DLMS_PORT, C1222_PORT = 4059, 1153
 # The native API of ESPHome.
 ESPHOME_PORT = 6053
 
@@ -40,6 +40,7 @@ _CONNECT_KEYS = (
     *("protocol", "authentication", "security", "client", "server"),
     *("address", "list", "mode", "wake_up", "physical", "address_size", "max_info", "window", "speech"),
     *("user", "user_id", "packet_size", "packets", "max_baud"),
+    *("called", "calling", "key_id", "max_message"),
 )
 _SECRETS = ("password", "key", "keys", "encryption", "secret", "dedicated", "master")
 _KEYS = ("baud", "format", "framing", "drain", "timeout", "strict", "key_from", *_CONNECT_KEYS)
@@ -127,7 +128,7 @@ def parse_address(target: str | Address) -> Address:
                 raise LocalProtocolError(f"{text}: a path or name must follow {scheme}://")
             return Address(cast(Scheme, known), path=path, **values)  # type: ignore[arg-type]
         case "tcp" | "udp" | "rfc2217" | "listen" as known:
-            host, port = _host(text, body, known)
+            host, port = _host(text, body, known, _usual_port(values.get("options")))
             return Address(cast(Scheme, known), host=host, port=port, **values)  # type: ignore[arg-type]
         case "esphome":
             where, _, name = body.partition("/")
@@ -155,7 +156,12 @@ def _device(text: str) -> Address:
     return Address("serial", path=path, **_query(query))  # type: ignore[arg-type]
 
 
-def _host(text: str, body: str, scheme: str) -> tuple[str, int]:
+def _usual_port(options: object) -> int:
+    spoken = options.get("protocol") if isinstance(options, Mapping) else None
+    return C1222_PORT if spoken == "c1222" else DLMS_PORT
+
+
+def _host(text: str, body: str, scheme: str, usual: int = DLMS_PORT) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{body}")
         host, port = unquote(parts.hostname or ""), parts.port
@@ -178,7 +184,7 @@ def _host(text: str, body: str, scheme: str) -> tuple[str, int]:
     if port is None:
         if scheme in ("rfc2217", "socket"):
             raise LocalProtocolError(f"{text}: the port is missing", hint=f"write {scheme}://host:port")
-        port = ESPHOME_PORT if scheme == "esphome" else DLMS_PORT
+        port = ESPHOME_PORT if scheme == "esphome" else usual
     return host, port
 
 

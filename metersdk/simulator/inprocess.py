@@ -2,7 +2,8 @@
 
 ``sim://residential`` has an optical port; ``sim://bench?framing=wrapper`` and ``framing=hdlc`` speak DLMS at once;
 ``sim://residential?speech=sml`` and ``speech=p1`` push telegrams, and so does ``mode=D``; ``speech=kmp``
-is a heat meter. ``sim://ansi`` speaks ANSI C12.18, as any image with ``c1219`` does for ``speech=c1218``.
+is a heat meter. ``sim://ansi`` speaks ANSI C12.18, as any image with ``c1219`` does for ``speech=c1218``, and C12.22
+with ``protocol=c1222`` or ``speech=c1222``.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ def open_simulated(address: Address) -> VirtualPort:
     """
     device = Image.load(address.path).device()
     settings = StationSettings(speech=address.framing or "optical")
-    pushed = address.options.get("speech", "c1218" if device.is_ansi and address.framing is None else None)
+    ansi = "c1222" if address.options.get("protocol") == "c1222" else "c1218"
+    pushed = address.options.get("speech", ansi if device.is_ansi and address.framing is None else None)
+    if pushed == "c1222":
+        return VirtualPort(station(device, StationSettings(speech="c1222")), LineModel(), name=str(address))
     if pushed == "c1218":
-        ansi = StationSettings(speech="c1218", baud=address.baud)
-        return VirtualPort(station(device, ansi), LineModel(baud=device.c1219.settings.baud), name=str(address))
+        optical = StationSettings(speech="c1218", baud=address.baud)
+        return VirtualPort(station(device, optical), LineModel(baud=device.c1219.settings.baud), name=str(address))
     if pushed is not None and pushed != "optical":
         if pushed not in ("sml", "p1", "kmp"):
-            raise LocalProtocolError(f"speech={pushed} is unknown", hint="known: optical c1218 sml p1 kmp")
+            raise LocalProtocolError(f"speech={pushed} is unknown", hint="known: optical c1218 c1222 sml p1 kmp")
         if pushed == "kmp":
             meter = KmpMeter(baud=address.baud or BAUD)
             return VirtualPort(serve_kmp(meter), LineModel(baud=meter.baud), name=str(address))
