@@ -17,8 +17,14 @@ from metersdk.errors import MeterError
 from metersdk.frame.iec62056_21 import SOH, BlockScanner, bcc, from_line, parse_identification, to_line
 from metersdk.frame.kmp import KmpFrame
 from metersdk.model.ascii_profile import AsciiProfileBuilder
+from metersdk.model.c1219.configuration import Configuration
+from metersdk.model.c1219.readings import readings
+from metersdk.model.c1219.registry import TableSet
+from metersdk.model.c1219.vendor_tables import layouts_said
 from metersdk.model.event import describe_status
+from metersdk.model.obis import Obis
 from metersdk.model.quirks import Quirks
+from metersdk.model.reading import plain
 from metersdk.vendor.book import Book
 from metersdk.vendor.family import (
     BlockVector,
@@ -30,6 +36,7 @@ from metersdk.vendor.family import (
     ProgrammingVector,
     SignOnVector,
     Step,
+    TableVector,
     Vector,
 )
 
@@ -70,6 +77,23 @@ def _fails(family: Family, book: Book, vector: Vector) -> str:
             return _kmp(vector)
         case DataVector():
             return _data(vector)
+        case TableVector():
+            return _table(family, vector)
+
+
+def _table(family: Family, vector: TableVector) -> str:
+    extra = layouts_said(family.quirks.c1219_layouts)
+    if vector.number not in {model.NUMBER for model in extra}:
+        return f"c1219_layouts describe no table {vector.number}"
+    general = Configuration.build(order=vector.order).encode()
+    tables = TableSet({0: general, vector.number: bytes.fromhex(vector.octets)}, extra)
+    found = {}
+    for reading in readings(tables):
+        unit = f" {reading.unit.symbol}" if reading.unit else ""
+        found[reading.obis.reduced] = f"{plain(reading.value)}{unit}"
+    wanted = {Obis.parse(code).reduced: text for code, text in vector.registers.items()}
+    wrong = [code for code, text in wanted.items() if found.get(code) != text]
+    return "; ".join(f"{code} is {found.get(code, 'not there')}, not {wanted[code]}" for code in wrong)
 
 
 def _plan(quirks: Quirks, address: str = "") -> Plan:

@@ -108,14 +108,16 @@ class C1218Opener:
         yield from link.open()
 
     def _signed_on(self, psem: Psem) -> Dialog[Identification]:
-        settings = self._settings
+        settings, quirks = self._settings, self._quirks
         wanted = SignOn(
-            user_id=settings.user_id,
-            user=settings.user,
+            user_id=settings.user_id_for(quirks.psem_user_id),
+            user=settings.user_for(quirks.psem_user),
             password=settings.password,
-            packet_size=settings.packet_size,
+            padding=quirks.psem_padding,
+            packet_size=min(settings.packet_size, quirks.psem_packet_size or settings.packet_size),
             packets=settings.packets,
             bauds=self._bauds,
+            negotiate=quirks.psem_negotiate,
             recover=self._retries is None,
         )
         return (yield from psem.sign_on(wanted))
@@ -126,7 +128,7 @@ class C1218Opener:
             baud=self._settings.baud,
             retries=base.retries if self._retries is None else self._retries,
             turnaround=self._timing.guard,
-            wake_up=False,
+            wake_up=self._quirks.psem_wake_up,
             latency=self._timing.latency,
         )
 

@@ -26,6 +26,7 @@ from metersdk.model.c1219.general import DeviceIdentification, ManufacturerIdent
 from metersdk.model.c1219.readings import TABLES as READING_TABLES
 from metersdk.model.c1219.readings import readings
 from metersdk.model.c1219.security_tables import SECRET_TABLES
+from metersdk.model.c1219.vendor_tables import layouts_said
 from metersdk.model.clock import DateTime
 from metersdk.model.event import Event
 from metersdk.model.identity import Identity
@@ -60,7 +61,7 @@ class C1219Session(Unserved):
         self._connection = connection
         self._timing = timing
         self._quirks = quirks
-        self._tables = TableReader(connection)
+        self._tables = TableReader(connection, layouts_said(quirks.c1219_layouts))
         self._profiles = ProfileReader(connection, self._tables, quirks)
         self._desk = ProcedureDesk(connection)
         self._known: Identity | None = None
@@ -140,12 +141,11 @@ class C1219Session(Unserved):
 
     def _readings(self, numbers: tuple[int, ...]) -> Dialog[list[Reading]]:
         configuration = yield from self._tables.configuration()
-        present = [number for number in numbers if configuration.has_table(number)]
+        own = (model.NUMBER for model in self._tables.tables.extra)
+        present = [number for number in dict.fromkeys((*numbers, *own)) if configuration.has_table(number)]
         if not present:
             raise LocalProtocolError("this meter has no registers (tables 23 to 28)", layer="data")
-        yield from self._tables.wish(number for number in READING_TABLES if number not in _CURRENT + _FORMER)
-        basis = yield from read_basis(self._tables, self._quirks)
-        self._tables.drop(_CURRENT + _FORMER)
+        self._tables.drop((*_CURRENT, *_FORMER, *present))
         refused: list[PsemError] = []
         for number in present:
             try:
@@ -155,6 +155,8 @@ class C1219Session(Unserved):
                 yield Emit(Finding("c1219-unread", f"table {number}: {refusal.message}", "data", hint=refusal.hint))
         if len(refused) == len(present):
             raise refused[0]
+        yield from self._tables.wish(number for number in READING_TABLES if number not in _CURRENT + _FORMER)
+        basis = yield from read_basis(self._tables, self._quirks)
         return readings(self._tables.tables, clock=lambda moment: clock_of(moment, basis))
 
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:

@@ -10,6 +10,7 @@ from metersdk.errors import LocalProtocolError
 # Packets of 1024 octets cost one part in a hundred; longer ones little less, and more where they must be repeated.
 PACKET_SIZE, PACKETS = 1024, 255
 BAUD = 9600
+USER_ID, USER = 1, "metersdk"
 _USER_SIZE = 10
 _LEAST_PACKET, _MOST_PACKET = 16, 8192
 
@@ -28,8 +29,8 @@ class C1219Settings:
         max_baud: no higher speed is offered; None: the highest that both can.
     """
 
-    user_id: int = 1
-    user: str = "metersdk"
+    user_id: int = USER_ID
+    user: str = USER
     password: Secret | None = None
     packet_size: int = PACKET_SIZE
     packets: int = PACKETS
@@ -46,3 +47,11 @@ class C1219Settings:
                 f"{self.packets} packets of {self.packet_size} octets cannot be asked for",
                 hint=f"packet_size {_LEAST_PACKET} to {_MOST_PACKET}, packets 1 to {PACKETS}",
             )
+
+    def user_for(self, family: str) -> str:
+        """The user's name; that of the family where the caller has said none."""
+        return family or self.user if self.user == USER else self.user
+
+    def user_id_for(self, family: int | None) -> int:
+        """The user's number; that of the family where the caller has said none."""
+        return self.user_id if family is None or self.user_id != USER_ID else family

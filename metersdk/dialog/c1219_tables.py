@@ -15,7 +15,7 @@ from metersdk.dialog.psem import Access, Psem
 from metersdk.effects import Dialog, Emit
 from metersdk.errors import DecodeError, Finding, LimitExceeded, LocalProtocolError, PsemError
 from metersdk.model.c1219.configuration import Configuration
-from metersdk.model.c1219.registry import TableSet, model_for
+from metersdk.model.c1219.registry import Model, TableSet, model_for
 from metersdk.model.c1219.table import C1219Table
 
 T = TypeVar("T", bound=C1219Table)
@@ -35,12 +35,16 @@ _LONGEST: Final = 1 << 18
 class TableReader:
     """Reads and keeps the tables of one meter.
 
+    Args:
+        connection: sessions with it.
+        extra: tables that its maker describes.
+
     Attributes:
         tables: what is known by now.
     """
 
-    def __init__(self, connection: C1219Connection) -> None:
-        self.tables = TableSet()
+    def __init__(self, connection: C1219Connection, extra: Iterable[Model] = ()) -> None:
+        self.tables = TableSet(extra=extra)
         self._connection = connection
         self._session = 0
         self._mark: bytes | None = None
@@ -65,7 +69,7 @@ class TableReader:
             if self._mark is not None:
                 text = "the meter, or its configuration, is another one than before: its tables are read again"
                 yield Emit(Finding("c1219-configuration", text, "data"))
-            self.tables = TableSet()
+            self.tables = TableSet(extra=self.tables.extra)
             self._refused.clear()
             self._mark = mark
         self.tables.add(GENERAL, general)

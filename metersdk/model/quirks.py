@@ -16,8 +16,8 @@ class Quirks:
     family: str = ""
     """Name of the family these switches are of; empty for the standard, or for switches of one's own."""
 
-    protocol: Literal["auto", "kmp"] = "auto"
-    """What the meter speaks, where it is not found out by signing on: KMP of Kamstrup."""
+    protocol: Literal["auto", "kmp", "c1218"] = "auto"
+    """What the meter speaks, where it is not found out by signing on: KMP of Kamstrup, ANSI C12.18."""
 
     mode: Literal["auto", "A", "B", "C", "D", "E"] = "auto"
     """Mode of IEC 62056-21 to go on in, whatever the identification offers; D: the meter speaks by itself."""
@@ -168,3 +168,25 @@ class Quirks:
 
     sml_units: tuple[tuple[str, int], ...] = ()
     """Units over SML where the meter sends wrong ones, or none, by their COSEM numbers: ``(("1-0:16.7.0", 27),)``."""
+
+    psem_user: str = ""
+    """User name that an ANSI meter wants at Logon, at most 10 characters; empty: any will do."""
+
+    psem_user_id: int | None = None
+    """User number that it wants at Logon; None: any will do."""
+
+    psem_padding: Literal["nul", "space", "zero"] = "nul"
+    """What fills a password of ANSI C12 up to 20 octets: NUL, the space, or the digit 0."""
+
+    psem_wake_up: bool = False
+    """True: the meter is woken by an octet 55 and 50 ms of silence before its first packet (C12.18)."""
+
+    psem_negotiate: bool = True
+    """False: the meter does not do Negotiate (C12.18): it stays with one packet of 64 octets, at the first speed."""
+
+    psem_packet_size: int | None = None
+    """Octets of a packet of C12.18 that are asked for at most, where the meter promises more than it can."""
+
+    c1219_layouts: str = ""
+    """Tables of ANSI C12.19 that this maker fills in its own way: the name of descriptions that come with metersdk
+    (``"nes"``), or their TOML."""

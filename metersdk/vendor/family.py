@@ -21,7 +21,7 @@ from metersdk.model.quirks import Quirks
 # How sure a fact is: the maker's document; read in a public program that reads such meters; told by several, by one;
 # or from memory, and to be proved.
 Sure: TypeAlias = Literal["documented", "program", "several reports", "one report", "unverified"]
-Speaks: TypeAlias = Literal["iec62056-21", "dlms", "kmp", "sml", "p1", "mbus"]
+Speaks: TypeAlias = Literal["iec62056-21", "dlms", "kmp", "sml", "p1", "mbus", "c1218"]
 
 _NAME = r"^[a-z0-9][a-z0-9-]{1,47}$"
 _LINE = re.compile(r"/([A-Za-z0-9]{3})(.)((?:\\.)*)(.*)", re.DOTALL)
@@ -157,8 +157,28 @@ class DataVector(_Part):
     sets: dict[str, tuple[str, ...]]
 
 
+class TableVector(_Part):
+    """A table of ANSI C12.19 as the maker describes it, octets in hex, and its registers as ``code = "value unit"``.
+
+    ``order``: which octet of a number comes first, as table 0 says.
+    """
+
+    kind: Literal["c12-table"]
+    number: int = Field(ge=1, lt=4096)
+    octets: str = Field(pattern="^([0-9A-Fa-f]{2} ?)+$")
+    order: Literal["little", "big"] = "little"
+    registers: dict[str, str]
+
+
 Vector: TypeAlias = Annotated[
-    IdentificationVector | SignOnVector | ProgrammingVector | BlockVector | ProfileVector | KmpVector | DataVector,
+    IdentificationVector
+    | SignOnVector
+    | ProgrammingVector
+    | BlockVector
+    | ProfileVector
+    | KmpVector
+    | DataVector
+    | TableVector,
     Field(discriminator="kind"),
 ]
 
@@ -275,6 +295,7 @@ def _known(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
         "profile": ProfileVector,
         "kmp": KmpVector,
         "data": DataVector,
+        "c12-table": TableVector,
     }
     if place[0] == "vectors" and not {*place} & {*kinds}:
         return ["kind", *(f"kind = {kind!r}" for kind in kinds)]

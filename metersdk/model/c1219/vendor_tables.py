@@ -28,7 +28,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from metersdk.errors import LocalProtocolError
-from metersdk.model.c1219 import layout
+from metersdk.model.c1219 import elements
 from metersdk.model.c1219.configuration import PENDING
 from metersdk.model.c1219.formats import Moment, MomentField
 from metersdk.model.c1219.table import C1219Table, Certainty
@@ -37,15 +37,15 @@ from metersdk.model.quantity import scaled, unit_from_symbol
 from metersdk.model.reading import Reading
 
 _NUMBERS: Final[Mapping[str, Callable[..., Any]]] = {
-    **{f"u{8 * size}": lambda size=size, **more: layout.unsigned(size, **more) for size in (1, 2, 3, 4, 5, 6, 8)},
-    **{f"i{8 * size}": lambda size=size, **more: layout.signed(size, **more) for size in (1, 2, 3, 4, 5, 6, 8)},
+    **{f"u{8 * size}": lambda size=size, **more: elements.unsigned(size, **more) for size in (1, 2, 3, 4, 5, 6, 8)},
+    **{f"i{8 * size}": lambda size=size, **more: elements.signed(size, **more) for size in (1, 2, 3, 4, 5, 6, 8)},
 }
 _NON_INTEGERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "NI_FMAT1": layout.ni_fmat1,
-    "NI_FMAT2": layout.ni_fmat2,
-    "f32": layout.float32,
+    "NI_FMAT1": elements.ni_fmat1,
+    "NI_FMAT2": elements.ni_fmat2,
+    "f32": elements.float32,
 }
-_TIMES: Final[Mapping[str, Callable[..., Any]]] = {"STIME_DATE": layout.stime, "LTIME_DATE": layout.ltime}
+_TIMES: Final[Mapping[str, Callable[..., Any]]] = {"STIME_DATE": elements.stime, "LTIME_DATE": elements.ltime}
 _OCTETS: Final = ("text", "binary")
 TYPES: Final = (*_NUMBERS, *_NON_INTEGERS, *_TIMES, *_OCTETS)
 """What a field may be."""
@@ -93,9 +93,9 @@ class FieldRow(_Part):
     def field(self) -> tuple[Any, Any]:
         """Type and default of the field of a model."""
         if self.type == "text":
-            return str, layout.text(self.count or 0)
+            return str, elements.text(self.count or 0)
         if self.type == "binary":
-            return HexBytes, layout.binary(self.count)
+            return HexBytes, elements.binary(self.count)
         for kinds, kind in ((_NUMBERS, int), (_NON_INTEGERS, Decimal), (_TIMES, MomentField | None)):
             if self.type in kinds:
                 one = self.count is None
@@ -187,3 +187,15 @@ def layouts_named(name: str) -> tuple[type[VendorTable], ...]:
     if name not in names:
         raise LocalProtocolError(f"no tables of {name!r:.40} come with metersdk", hint=f"there are {', '.join(names)}")
     return layouts_of((folder / f"{name}.toml").read_text("utf-8"), name)
+
+
+@cache
+def layouts_said(said: str) -> tuple[type[VendorTable], ...]:
+    """What ``Quirks.c1219_layouts`` says: nothing, the name of descriptions that come with metersdk, or their TOML.
+
+    Raises:
+        LocalProtocolError: there are none of this name, or the TOML is none.
+    """
+    if not said:
+        return ()
+    return layouts_of(said) if "[[" in said else layouts_named(said)
