@@ -18,11 +18,14 @@ from typing import Final, TypeVar
 from metersdk.apdu import axdr, sml, xdlms
 from metersdk.apdu.cipher import is_protected
 from metersdk.apdu.dataset import DataSetParser
+from metersdk.apdu.keys import Keys
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.push import PushReceiver
+from metersdk.dialog.push_opener import PushOpener
 from metersdk.effects import Dialog, Effect, Emit, Now, Push, Receive, Send, SetLine, State
-from metersdk.errors import DecodeError, Finding, FrameError, LimitExceeded, MeterError, NoAnswer
+from metersdk.errors import DecodeError, Finding, FrameError, LimitExceeded, NoAnswer, SecurityError
 from metersdk.frame.buffer import ReceiveBuffer
+from metersdk.frame.ciphered import CipheredScanner
 from metersdk.frame.iec62056_21 import Identification, from_line, looks_slower
 from metersdk.frame.recognise import Speech, recognise
 from metersdk.frame.sml import SmlFrame, SmlScanner
@@ -48,6 +51,7 @@ _DENSITY: Final = 30
 _STRAY: Final = 8
 # Octets that light may make while a meter is signed on to.
 _LIGHT: Final = 3
+_PUSH: Final = "dlms:push"
 _BLOCK: Final = re.compile(rb"[\x01-\x04]")
 _FLAG: Final = 0x7E
 _NAMES: Final = {
@@ -55,6 +59,7 @@ _NAMES: Final = {
     Speech.TELEGRAM: "telegrams of IEC 62056-21 (mode D or P1)",
     Speech.HDLC: "HDLC frames",
     Speech.C1218: "ANSI C12.18 packets",
+    Speech.CIPHERED: "ciphered telegrams (DLMS, general-glo-ciphering)",
 }
 # What a longer line or another paragraph is to a data block is none to P1, which has no such bounds.
 _NO_MATTER: Final = frozenset(("line-length", "value-length", "value-on-next-line"))
@@ -69,12 +74,15 @@ class PushLine:
         only: nothing else is wanted.
         hardware_parity: the port takes parity bits off itself.
         quirks: what is special about this meter.
+        keys: open what is ciphered. Without an authentication key its tag is not checked, and a telegram in it is
+            proved by its CRC alone.
         total: seconds to wait for a telegram.
     """
 
     bauds: tuple[int, ...] = PUSH_BAUDS
     only: Speech | None = None
     quirks: Quirks = field(default_factory=Quirks)
+    keys: Keys | None = None
     total: float = 60.0
 
 
@@ -142,6 +150,8 @@ class Pusher:
         self._sml = SmlScanner(buffer)
         self._text = TelegramScanner(buffer)
         self._hdlc = PushReceiver(buffer)
+        self._ciphered = CipheredScanner(buffer)
+        self._opener = None if settings.keys is None else PushOpener(settings.keys)
         self._joined = False
 
     def tune(self, deadline: float, *, first_by: float | None = None) -> Dialog[Speech]:
@@ -220,6 +230,12 @@ class Pusher:
                 data=bytes(self._buffer.view()[:64]),
                 hint="another reader talks to this meter; metersdk scan --kind c1218 shows its packets",
             )
+        if speech is Speech.CIPHERED and self._opener is None:
+            raise SecurityError(
+                f"this meter ciphers what it sends{at}",
+                layer="apdu",
+                hint="ask the network operator for its key: keys=Keys(encryption=..., authentication=...), --key-file",
+            )
         self.speech = speech
         return speech
 
@@ -248,6 +264,7 @@ class Pusher:
         Raises:
             NoAnswer: none by ``deadline``.
             FrameError: C12.18.
+            SecurityError: it is ciphered, and no key opens it.
         """
         if self.speech is None:
             yield from self.tune(deadline)
@@ -280,11 +297,17 @@ class Pusher:
                 self._joined = True
                 return telegram
 
-    def _take(self, *, final: bool) -> SmlFrame | TextTelegram | None:
-        return self._sml.take(final=final) if self.speech is Speech.SML else self._text.take(final=final)
+    @property
+    def _scanner(self) -> SmlScanner | TelegramScanner | CipheredScanner:
+        if self.speech is Speech.CIPHERED:
+            return self._ciphered
+        return self._sml if self.speech is Speech.SML else self._text
+
+    def _take(self, *, final: bool) -> SmlFrame | TextTelegram | bytes | None:
+        return self._scanner.take(final=final)
 
     def _noise(self) -> list[Finding]:
-        scanner = self._sml if self.speech is Speech.SML else self._text
+        scanner = self._scanner
         octets, scanner.noise = scanner.noise, 0
         if not octets:
             return []
@@ -292,9 +315,12 @@ class Pusher:
             return [Finding("joined-amid", f"{octets} octets before the first whole telegram", "line")]
         return [Finding("noise", f"{octets} octets between telegrams", "line", -1, "shade the probe")]
 
-    def _read(self, found: SmlFrame | TextTelegram) -> tuple[Telegram | None, list[Finding]]:
+    def _read(self, found: SmlFrame | TextTelegram | bytes) -> tuple[Telegram | None, list[Finding]]:
         try:
-            telegram = self._sml_telegram(found) if isinstance(found, SmlFrame) else self._text_telegram(found)
+            if isinstance(found, bytes):
+                telegram = self._ciphered_telegram(found)
+            else:
+                telegram = self._sml_telegram(found) if isinstance(found, SmlFrame) else self._text_telegram(found)
         except (DecodeError, LimitExceeded) as error:
             hint = error.hint or "shade the probe"
             return None, [Finding("telegram-broken", f"a telegram is lost: {error.message}", "line", -1, hint)]
@@ -341,27 +367,45 @@ class Pusher:
             found.raw,
         )
 
+    def _ciphered_telegram(self, apdu: bytes) -> Telegram:
+        assert self._opener is not None
+        opened = self._opener.open(apdu)
+        if opened.telegram is not None:
+            telegram = self._text_telegram(opened.telegram)
+            proved = opened.authentic or telegram.proved
+        else:
+            telegram = Telegram(_PUSH, self._pushed(opened.plain), Identity(protocols=(_PUSH,), protocol=_PUSH))
+            proved = opened.authentic or None
+        told = telegram.identity.model_copy(update={"system_title": opened.title.hex()})
+        findings = (*opened.findings, *telegram.findings)
+        return replace(telegram, identity=told, proved=proved, findings=findings, raw=apdu)
+
+    def _pushed(self, apdu: bytes) -> tuple[Reading, ...]:
+        unit = xdlms.decode(apdu)
+        data = unit.data if isinstance(unit, xdlms.DataNotification) else b""
+        return from_notification(axdr.decode_all(data)) if data else ()
+
     def _notification(self, deadline: float) -> Dialog[Telegram]:
-        while True:
-            apdu = yield from self._hdlc.receive(deadline)
-            yield Emit(Push(apdu))
-            findings: list[Finding] = []
-            readings: tuple[Reading, ...] = ()
-            if is_protected(apdu):
+        apdu = yield from self._hdlc.receive(deadline)
+        yield Emit(Push(apdu))
+        findings: list[Finding] = []
+        readings: tuple[Reading, ...] = ()
+        try:
+            plain = apdu
+            if is_protected(apdu) and self._opener is not None:
+                opened = self._opener.open(apdu)
+                plain, findings = opened.plain, [*opened.findings]
+            if is_protected(plain):
                 text = f"a ciphered push of {len(apdu)} octets"
                 findings.append(Finding("push-ciphered", text, "apdu", -1, "it is kept on meter.pushes as it came"))
             else:
-                try:
-                    unit = xdlms.decode(apdu)
-                    data = unit.data if isinstance(unit, xdlms.DataNotification) else b""
-                    readings = from_notification(axdr.decode_all(data)) if data else ()
-                except MeterError as error:
-                    findings.append(Finding("telegram-broken", f"a push cannot be read: {error.message}", "apdu"))
-            for finding in findings:
-                yield Emit(finding)
-            spoken = "dlms:push"
-            told = Identity(protocols=(spoken,), protocol=spoken, baud=self.baud)
-            return Telegram(spoken, readings, told, proved=True, findings=tuple(findings), raw=apdu)
+                readings = self._pushed(plain)
+        except (DecodeError, LimitExceeded) as error:
+            findings.append(Finding("telegram-broken", f"a push cannot be read: {error.message}", "apdu"))
+        for finding in findings:
+            yield Emit(finding)
+        told = Identity(protocols=(_PUSH,), protocol=_PUSH, baud=self.baud)
+        return Telegram(_PUSH, readings, told, proved=True, findings=tuple(findings), raw=apdu)
 
 
 def _identity(said: Identification, spoken: str, serial: str | None) -> Identity:

@@ -35,6 +35,7 @@ class Traffic(StrEnum):
     SML = "sml"
     HDLC = "hdlc"
     C1218 = "c1218"
+    CIPHERED = "ciphered"
     TEXT = "text"
     """Characters, in no message that is known."""
     OTHER_SPEED = "other-speed"
@@ -60,6 +61,7 @@ _SPOKEN = {
     Speech.SML: Look(Traffic.SML, "SML: a meter that speaks by itself"),
     Speech.HDLC: Look(Traffic.HDLC, "HDLC frames: another reader, or a meter that pushes"),
     Speech.C1218: Look(Traffic.C1218, "packets of ANSI C12.18: another reader"),
+    Speech.CIPHERED: Look(Traffic.CIPHERED, "ciphered telegrams of DLMS: a meter that speaks by itself"),
 }
 _TELEGRAM = Look(Traffic.TELEGRAM, "a telegram of IEC 62056-21 (mode D or P1): a meter that speaks by itself")
 
