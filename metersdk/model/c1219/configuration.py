@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from enum import IntEnum
 
 from metersdk.model.c1219 import table as tables
+from metersdk.model.c1219.elements import BitSet, binary, bit_set, record, u8
 from metersdk.model.c1219.formats import Formats, NiFormat, Order, TmFormat
-from metersdk.model.c1219.layout import CONFIG, BitField, BitSet, binary, bit_set, bits, record, u8
+from metersdk.model.c1219.layout import BitField, bits
+from metersdk.model.c1219.references import CONFIG
 from metersdk.model.c1219.table import C1219Table
 from metersdk.model.fields import HexBytes
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from metersdk.model.c1219.layout import BitField, Record, TableReference, binary, bit, bits, record, u8, u16
+from metersdk.model.c1219.elements import binary, record, u8, u16
+from metersdk.model.c1219.layout import BitField, Record, bit, bits
+from metersdk.model.c1219.references import Reference
 from metersdk.model.c1219.table import C1219Table, Certainty
 from metersdk.model.fields import HexBytes
 
-ACT_DISP = TableReference(31)
+ACT_DISP = Reference(31)
 
 
 class DisplayFlags(BitField):

@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from metersdk.model.c1219.elements import BitSet, binary, bit_set, float_char, ident, record, stime, text, u8
 from metersdk.model.c1219.formats import MomentField
-from metersdk.model.c1219.layout import (
-    CONFIG,
-    BitField,
-    BitSet,
-    Record,
-    absent,
-    binary,
-    bit,
-    bit_set,
-    bits,
-    equals,
-    float_char,
-    ident,
-    record,
-    stime,
-    text,
-    u8,
-)
+from metersdk.model.c1219.layout import BitField, Record, bit, bits
+from metersdk.model.c1219.references import CONFIG, absent, equals
 from metersdk.model.c1219.table import C1219Table, Certainty
 from metersdk.model.fields import HexBytes
 

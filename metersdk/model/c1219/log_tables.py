@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
+from metersdk.model.c1219.elements import BitSet, binary, bit_set, ltime, record, u8, u16, u32
 from metersdk.model.c1219.formats import MomentField
 from metersdk.model.c1219.general import TableOrProcedure
-from metersdk.model.c1219.layout import (
-    CONFIG,
-    BitField,
-    BitSet,
-    Record,
-    TableReference,
-    at_least,
-    binary,
-    bit,
-    bit_set,
-    ltime,
-    record,
-    u8,
-    u16,
-    u32,
-)
+from metersdk.model.c1219.layout import BitField, Record, bit
+from metersdk.model.c1219.references import CONFIG, Reference, at_least
 from metersdk.model.c1219.registers import ListStatus
 from metersdk.model.c1219.table import C1219Table, Certainty
 from metersdk.model.fields import HexBytes
 
-ACT_LOG = TableReference(71)
+ACT_LOG = Reference(71)
 
 
 class LogFlags(BitField):

@@ -6,24 +6,13 @@ is there when table 0 has its data table, and without it leaves no octet in thes
 
 from __future__ import annotations
 
+from metersdk.model.c1219.elements import record, u8, u16, u32
 from metersdk.model.c1219.formats import NI_SIZES, Formats, ni_format
-from metersdk.model.c1219.layout import (
-    CONFIG,
-    GIVEN,
-    BitField,
-    Contains,
-    Record,
-    TableReference,
-    bit,
-    bits,
-    record,
-    u8,
-    u16,
-    u32,
-)
+from metersdk.model.c1219.layout import BitField, Record, bit, bits
+from metersdk.model.c1219.references import CONFIG, GIVEN, Contains, Reference
 from metersdk.model.c1219.table import C1219Table
 
-ACT_LP = TableReference(61)
+ACT_LP = Reference(61)
 DATA_TABLES = (64, 65, 66, 67)
 """The tables of the data sets 1 to 4."""
 

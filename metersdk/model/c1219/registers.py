@@ -5,26 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+from metersdk.model.c1219.elements import BitSet, bit_set, ni_fmat1, ni_fmat2, record, stime, time_of_day, u8, u16
 from metersdk.model.c1219.formats import MomentField
-from metersdk.model.c1219.layout import (
-    BitField,
-    BitSet,
-    Record,
-    TableReference,
-    bit,
-    bit_set,
-    bits,
-    ni_fmat1,
-    ni_fmat2,
-    record,
-    stime,
-    time_of_day,
-    u8,
-    u16,
-)
+from metersdk.model.c1219.layout import BitField, Record, bit, bits
+from metersdk.model.c1219.references import Reference
 from metersdk.model.c1219.table import C1219Table, Certainty
 
-ACT_REGS = TableReference(21)
+ACT_REGS = Reference(21)
 
 
 class RegisterFunctions1(BitField):

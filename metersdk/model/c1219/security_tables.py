@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from metersdk.model.c1219.elements import SecretField, hidden, record, u8, u16
 from metersdk.model.c1219.general import TableOrProcedure
-from metersdk.model.c1219.layout import BitField, Record, SecretField, TableReference, bit, hidden, record, u8, u16
+from metersdk.model.c1219.layout import BitField, Record, bit
+from metersdk.model.c1219.references import Reference
 from metersdk.model.c1219.table import C1219Table, Certainty
 
-ACT_SECURITY = TableReference(41)
+ACT_SECURITY = Reference(41)
 SECRET_TABLES = (42, 45)
 """The tables with passwords and keys in them."""
 

@@ -7,24 +7,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from metersdk.model.c1219.layout import (
-    BitField,
-    Record,
-    TableReference,
-    absent,
-    binary,
-    bit,
-    bits,
-    equals,
-    ni_fmat1,
-    record,
-    u8,
-    u16,
-)
+from metersdk.model.c1219.elements import binary, ni_fmat1, record, u8, u16
+from metersdk.model.c1219.layout import BitField, Record, bit, bits
+from metersdk.model.c1219.references import Reference, absent, equals
 from metersdk.model.c1219.table import C1219Table, Certainty
 from metersdk.model.fields import HexBytes
 
-ACT_SOURCES_LIM = TableReference(11)
+ACT_SOURCES_LIM = Reference(11)
 ELECTRIC_CONSTANTS = 2
 """CONSTANTS_SELECTOR of electricity; 0 and 1 are gas by AGA 3 and AGA 7."""
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, TypeVar
 
 from metersdk.errors import DecodeError, Finding, LocalProtocolError
 from metersdk.model.c1219.formats import Formats
-from metersdk.model.c1219.layout import Codec, Element, Reader, Record, Scope, Trouble, elements, encode_field
+from metersdk.model.c1219.layout import Codec, Element, Reader, Record, Trouble, elements, encode_field
+from metersdk.model.c1219.references import Scope
 from metersdk.model.fields import HexBytes
 
 TableModel = TypeVar("TableModel", bound="C1219Table")

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from metersdk.model.c1219.elements import date_only, ltime, record, signed, time_of_day, u8, u16
 from metersdk.model.c1219.formats import MomentField
-from metersdk.model.c1219.layout import (
-    BitField,
-    Record,
-    TableReference,
-    absent,
-    bit,
-    bits,
-    date_only,
-    ltime,
-    record,
-    signed,
-    time_of_day,
-    u8,
-    u16,
-)
+from metersdk.model.c1219.layout import BitField, Record, bit, bits
+from metersdk.model.c1219.references import Reference, absent
 from metersdk.model.c1219.table import C1219Table, Certainty
 
-ACT_TIME_TOU = TableReference(51)
+ACT_TIME_TOU = Reference(51)
 
 
 class TimeFunctions1(BitField):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from metersdk.errors import DecodeError, LocalProtocolError
 from metersdk.model.c1219.configuration import PENDING, Configuration
 from metersdk.model.c1219.formats import IntFormat, NiFormat
-from metersdk.model.c1219.layout import BitField, Computed, Contains, Expression, Path, Record, elements
+from metersdk.model.c1219.layout import BitField, Record, elements
+from metersdk.model.c1219.references import Computed, Contains, Expression, Reference
 from metersdk.model.c1219.registers import ActualRegisters
 from metersdk.model.c1219.registry import (
     STANDARD,
@@ -46,14 +47,14 @@ def test_all_tables_of_the_plan_are_described() -> None:
     assert all(number == model.NUMBER and model.NAME for number, model in STANDARD.items())
 
 
-def _paths(expression: Expression) -> Path:
+def _paths(expression: Expression) -> Reference:
     while isinstance(expression, (Computed, Contains)):
         expression = expression.of
-    assert isinstance(expression, Path)
+    assert isinstance(expression, Reference)
     return expression
 
 
-def _leads_somewhere(path: Path) -> bool:
+def _leads_somewhere(path: Reference) -> bool:
     model: Any = model_for(path.table)
     for name in path.names:
         if name not in model.model_fields:
