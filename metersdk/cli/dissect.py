@@ -9,6 +9,7 @@ from metersdk.apdu import acse, axdr, cipher, initiate, xdlms
 from metersdk.apdu.cipher import Keys, Secret
 from metersdk.cli import fields, values
 from metersdk.cli.c1218 import Conversation
+from metersdk.cli.c1222 import Network
 from metersdk.cli.layer import Layer
 from metersdk.cli.messages import messages
 from metersdk.cli.units import Kind, Unit
@@ -51,6 +52,7 @@ class Dissector:
         self._segments: dict[str, bytes] = {}
         self._blocks: dict[str, bytes] = {}
         self._c1218 = Conversation(limit)
+        self._c1222 = Network(keys, limit)
         self._asked: xdlms.AttributeDescriptor | xdlms.MethodDescriptor | None = None
 
     def take_apart(self, unit: Unit) -> Event:
@@ -73,6 +75,8 @@ class Dissector:
                 return messages(unit)
             case Kind.C1218:
                 return self._c1218.layers(unit)
+            case Kind.C1222:
+                return self._c1222.layers(unit)
             case Kind.APDU:
                 return self._apdu(unit.octets, unit.direction)
             case Kind.DATA:

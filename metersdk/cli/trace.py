@@ -21,7 +21,7 @@ _HEADER = b'{"metersdk_trace"'
 _STYLES = {"frame": "cyan", "message": "cyan", "ciphering": "magenta", "apdu": "green", "data": "yellow"}
 _ARROWS = {"tx": "──▶", "rx": "◀──", "": "   "}
 _ROUGH_ARROWS = {"tx": "-->", "rx": "<--", "": "   "}
-KINDS = (Kind.HDLC, Kind.WRAPPER, Kind.TEXT, Kind.C1218, Kind.APDU, Kind.DATA)
+KINDS = (Kind.HDLC, Kind.WRAPPER, Kind.TEXT, Kind.C1218, Kind.C1222, Kind.APDU, Kind.DATA)
 
 
 def trace(out: Output, source: tuple[str, ...], kind: str | None, key_file: str | None, everything: bool) -> int:

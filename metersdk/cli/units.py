@@ -8,8 +8,10 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from metersdk.apdu import axdr
-from metersdk.errors import DecodeError, FrameError
+from metersdk.apdu.c1222 import Message
+from metersdk.errors import DecodeError, FrameError, LimitExceeded
 from metersdk.frame.c1218 import ACK, MAX_PACKET, NAK, OVERHEAD, STP, Packet
+from metersdk.frame.c1222 import message_size
 from metersdk.frame.hdlc import FLAG
 from metersdk.frame.iec62056_21 import from_line
 from metersdk.frame.wrapper import HEADER_LENGTH
@@ -23,6 +25,9 @@ _SHORTEST = 9
 # Tags of A-XDR that begin no APDU, or one that cannot be taken for a whole value: array, structure, strings.
 _VALUES = (0x01, 0x02, 0x09, 0x0A, 0x13)
 _VERSION = b"\x00\x01"
+# A message of C12.22 begins with one of these, unless it names a context, as an AARQ of DLMS always does: called title
+# and number, calling title, qualifier and number, user information.
+_FIRST_ELEMENTS = (b"\xa2", b"\xa4", b"\xa6", b"\xa7", b"\xa8", b"\xbe")
 # What C12.18 has beside packets; and what wakes a meter up.
 _CONTROLS = ACK + NAK
 _WAKE_UP = 0x55
@@ -35,6 +40,7 @@ class Kind(StrEnum):
     WRAPPER = "wrapper"
     TEXT = "iec62056-21"
     C1218 = "c1218"
+    C1222 = "c1222"
     APDU = "apdu"
     DATA = "data"
     NOISE = "noise"
@@ -111,6 +117,8 @@ def guess(octets: bytes) -> Kind:
         return Kind.HDLC
     if _packet_size(octets.lstrip(_CONTROLS + bytes((_WAKE_UP,)))) is not None:
         return Kind.C1218
+    if _is_message(octets):
+        return Kind.C1222
     if octets[:1] and octets[0] in _VALUES and _is_value(octets):
         return Kind.DATA
     text = from_line(octets[:64])[0]
@@ -118,6 +126,27 @@ def guess(octets: bytes) -> Kind:
     if (text[:1] and text[0] in b"/\x02\x06\x15") or (text[:1] == b"\x01" and text[1:2].isalpha()):
         return Kind.TEXT
     return Kind.APDU
+
+
+def _is_message(octets: bytes) -> bool:
+    """A message of C12.22. An AARQ of DLMS begins with 60, too: with protocol version or application context."""
+    size = _message_size(octets)
+    if not size:
+        return False
+    try:
+        Message.decode(octets[:size])
+    except DecodeError:
+        head = 2 + (octets[1] & 0x7F if octets[1] & 0x80 else 0)
+        return octets[head : head + 1] in _FIRST_ELEMENTS
+    return True
+
+
+def _message_size(octets: bytes | bytearray) -> int | None:
+    """Octets of the message that begins here, 0 as long as that is not told; None if none can begin."""
+    try:
+        return message_size(octets) or 0
+    except (FrameError, LimitExceeded):
+        return None
 
 
 def _is_value(octets: bytes) -> bool:
@@ -178,6 +207,8 @@ def _units(lane: _Lane, kind: Kind, last: bool) -> Iterator[Unit]:
             yield from _wpdus(lane, last)
         case Kind.C1218:
             yield from _packets(lane, last)
+        case Kind.C1222:
+            yield from _messages(lane, last)
         case _ if last and lane.octets:
             yield lane.take(len(lane.octets), kind)
 
@@ -222,6 +253,18 @@ def _wpdus(lane: _Lane, last: bool) -> Iterator[Unit]:
         yield lane.take(end, Kind.WRAPPER)
     if lane.octets and (last or not _VERSION.startswith(lane.octets[:2])):
         yield lane.take(len(lane.octets), Kind.NOISE)
+
+
+def _messages(lane: _Lane, last: bool) -> Iterator[Unit]:
+    while lane.octets:
+        size = _message_size(lane.octets)
+        if size and size <= len(lane.octets):
+            yield lane.take(size, Kind.C1222)
+        elif size is not None and not last:
+            return
+        else:
+            # A stream that has lost its step does not find it again; a message that is cut off may hold a password.
+            yield lane.take(len(lane.octets), Kind.NOISE if size is None else Kind.C1222)
 
 
 def _packet_size(octets: bytes | bytearray) -> int | None:
