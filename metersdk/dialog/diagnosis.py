@@ -10,15 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from metersdk.dialog.causes import Cause, finding
-from metersdk.dialog.diagnosis_blocks import damaged_blocks, fading, flipped_bits, hdlc_frames, two_readers
+from metersdk.dialog.diagnosis_blocks import (
+    damaged_blocks,
+    fading,
+    flipped_bits,
+    hdlc_frames,
+    parity_errors,
+    two_readers,
+)
 from metersdk.dialog.diagnosis_light import light
 from metersdk.dialog.diagnosis_speed import fall_back, late_switch, wrong_speed
 from metersdk.dialog.evidence import Evidence
 from metersdk.dialog.facts import Answer, Facts, Kind, kind_of
 from metersdk.dialog.signatures import Sign, protocol_of, sign_of
 from metersdk.errors import Finding, PortBusy, PortClosed
+from metersdk.frame.c1218 import STP
 from metersdk.frame.iec62056_21 import INITIAL_BAUD, find_identification, from_line
 from metersdk.frame.recognise import Speech, recognise
+
+# That all requests were lost has worse odds: the meter did not hear for another reason.
+_NO_CHANCE = 0.01
 
 Rule = Callable[[Facts], Iterator[Finding]]
 
@@ -28,6 +39,9 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
     port = _port(evidence)
     if port is not None:
         return (port,)
+    if _spoke_c1218(evidence):
+        # Whose packets are acknowledged one by one; what became of them stands on the findings of its link.
+        return ()
     facts = Facts(evidence)
     found: dict[str, Finding] = {}
     for rule, final in _RULES:
@@ -45,6 +59,11 @@ def _port(evidence: Evidence) -> Finding | None:
     if isinstance(error, PortClosed):
         return finding(Cause.TWO_READERS if error.state == "shared" else Cause.UNPLUGGED, error.message)
     return None
+
+
+def _spoke_c1218(evidence: Evidence) -> bool:
+    """Whether an ANSI meter answered: its packets hold any octet, and say nothing about light or speed."""
+    return any(turn.sent[:1] == bytes((STP,)) and protocol_of(turn.heard()) is Sign.C1218 for turn in evidence.turns)
 
 
 def _pushers(facts: Facts) -> Iterator[Finding]:
@@ -128,11 +147,22 @@ def _silence(facts: Facts) -> Iterator[Finding]:
         first = facts.answers.index(facts.identified[0])
         woken = any(answer.kind is Kind.WAKE_UP for answer in facts.answers[:first])
         before = [answer for answer in facts.answers[:first] if answer.kind is Kind.REQUEST]
-        if woken and before and not any(answer.pieces for answer in before):
+        if woken and before and not any(answer.pieces for answer in before) and not _lost(facts, before):
             yield finding(Cause.ASLEEP, f"silent to {len(before)} requests, answered after the wake-up call")
         return
     if not any(answer.pieces for answer in facts.answers):
         yield _silent(facts)
+
+
+def _lost(facts: Facts, requests: list[Answer]) -> bool:
+    """Whether the requests may have been damaged on their way, as the answers were: then silence tells nothing."""
+    octets, wrong, _ = parity_errors(facts)
+    if not wrong:
+        return False
+    chance = 1.0
+    for request in requests:
+        chance *= 1 - (1 - wrong / octets) ** len(request.turn.sent)
+    return chance > _NO_CHANCE
 
 
 def _silent(facts: Facts) -> Finding:

@@ -142,8 +142,15 @@ def _missing(bad: bytes, good: bytes) -> list[int]:
 
 def flipped_bits(facts: Facts) -> Iterator[Finding]:
     """Wrong parity here and there, in all that comes: the probe does not see well."""
+    octets, wrong, hit = parity_errors(facts)
+    if wrong:
+        yield finding(Cause.MISALIGNED, f"wrong parity of {wrong} in {octets} octets, in {hit} answers")
+
+
+def parity_errors(facts: Facts) -> tuple[int, int, int]:
+    """Octets of readable answers, those of wrong parity, answers with such; three times 0 where they are few."""
     if facts.evidence.parity != "software":
-        return
+        return 0, 0, 0
     octets = wrong = 0
     hit = 0
     for answer in facts.text_answers:
@@ -153,8 +160,7 @@ def flipped_bits(facts: Facts) -> Iterator[Finding]:
                 # More than a quarter, and it is another format or speed.
                 if odd * 4 <= len(heard):
                     octets, wrong, hit = octets + len(heard), wrong + odd, hit + bool(odd)
-    if wrong >= _MANY_ERRORS and wrong > _OFTEN * octets:
-        yield finding(Cause.MISALIGNED, f"wrong parity of {wrong} in {octets} octets, in {hit} answers")
+    return (octets, wrong, hit) if wrong >= _MANY_ERRORS and wrong > _OFTEN * octets else (0, 0, 0)
 
 
 def damaged_blocks(facts: Facts) -> Iterator[Finding]:

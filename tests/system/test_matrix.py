@@ -126,3 +126,17 @@ def test_the_data_of_a_meter_that_was_not_acknowledged_are_no_push() -> None:
     assert "mode-d" not in [each.code for each in diagnose(Evidence((request, call)))]
     unasked = Turn(b"", 0.0, 0.0, 300, [Piece(1.0, data, 300)], over=2.0)
     assert "mode-d" in [each.code for each in diagnose(Evidence((unasked,)))]
+
+
+@pytest.mark.parametrize("flips", [0.015, 0.03])
+def test_a_probe_that_sees_badly_is_no_meter_asleep(flips: float) -> None:
+    """Requests are damaged like the answers: that some were not heard, and one behind a wake-up call was, is chance."""
+    told = [Case(mode_c(), LineModel(bit_flip=flips)).check(seed) for seed in range(SEEDS // 2)]
+    codes = Counter(checked.findings[0].code for checked in told if checked.findings)
+    assert codes[Cause.ASLEEP] == 0 and codes[Cause.MISALIGNED] >= WANTED * 0.4
+
+
+def test_a_meter_asleep_behind_a_probe_that_sees_not_too_well() -> None:
+    told = [Case(mode_c(asleep=True), LineModel(bit_flip=0.0005)).check(seed) for seed in range(SEEDS // 2)]
+    codes = Counter(checked.findings[0].code for checked in told if checked.identity is not None and checked.findings)
+    assert codes[Cause.ASLEEP] >= 0.95 * codes.total() > 0
