@@ -14,8 +14,8 @@ sender, and the CRC. The rules that follow keep an answer from being taken for t
 * It is not certain at the start of a session, after a request that was given up, and after one that was made anew while
   its first answer may still come. Then the line has to be silent for ``response_timeout`` before the next request (not
   at the start of a session, and shortly before Logoff, Terminate and Disconnect), and an answer counts only behind a
-  real ACK. Heads that swallow every ACK are no obstacle: at the start of a session the same answer counts when it
-  comes twice, in two packets with different toggles, and later the silence has to do.
+  real ACK. The one exception, for heads that swallow every ACK: a request that changes nothing was made anew, and
+  the same answer came to both, in two packets with different toggles.
 * Silence after the ACK: the last packet is sent again as it was. If the meter had taken it, it drops it; so no request
   is carried out twice. Silence again: the request is made anew, if it is one that changes nothing (Identify, Read,
   Wait). Any other ends in ``NoAnswer`` with ``retryable`` false: whether it was carried out is not known.
@@ -107,6 +107,7 @@ class C1218Link(Station):
         self._unasked: bytes | None = None
         self._strict = True
         self._harmless = False
+        self._repeated_answers = 0
 
     # --- for both ----------------------------------------------------------------------------------------------------
 
@@ -187,11 +188,13 @@ class C1218Link(Station):
         """
         self._packets_of(payload)
         trust, self._trust = self._trust, _Trust.UNCERTAIN
+        self._unasked = None
+        self._repeated_answers = 0
         yield from self._settle(payload[:1], trust)
-        self._strict = trust is _Trust.FRESH or (trust is _Trust.UNCERTAIN and self._acknowledges)
+        self._strict = trust is not _Trust.CERTAIN
         self._harmless = bool(payload) and payload[0] in _HARMLESS
         patience = max(timeout or 0.0, self.settings.response_timeout) + self.settings.latency
-        late = False
+        silences = 0
         answer: bytes | Mark | Kind = Mark.SILENT
         for again in range(_ROUNDS):
             if again:
@@ -201,9 +204,10 @@ class C1218Link(Station):
                 yield from self._note("c1218-asked-again", "requests were made anew: their answers were lost")
             answer = yield from self._ask(payload, patience, poll=trust is not _Trust.FRESH)
             if isinstance(answer, bytes):
-                self._trust = _Trust.UNCERTAIN if late else _Trust.CERTAIN
+                # Every copy may still be answered, but that of which the answer was not believed at first.
+                self._trust = _Trust.UNCERTAIN if silences > self._repeated_answers else _Trust.CERTAIN
                 return answer
-            late = late or answer is Mark.SILENT
+            silences += answer is Mark.SILENT
         hint = (
             "" if self._harmless else "whether the meter carried it out is not known: read it back before trying again"
         )
@@ -294,7 +298,8 @@ class C1218Link(Station):
             return True
         same = theirs.data == self._unasked and self._kind(theirs) is Kind.NEW and self._last is not None
         if same and ours.is_last and not theirs.multi and _identifies(theirs.data):
-            # The meter says the same to each Identify, and its ACK does not come through.
+            # The meter says the same to each copy of this request, and its ACK does not come through.
+            self._repeated_answers += 1
             self._pending = theirs
             return True
         self._unasked = None if theirs.multi else theirs.data

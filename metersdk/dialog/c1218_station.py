@@ -166,8 +166,6 @@ class Station(ABC):
         self._toggle = False
         self._last: tuple[bool, int] | None = None
         self._pending: Packet | None = None
-        # Whether an ACK of the peer has come through at all.
-        self._acknowledges = False
 
     @property
     def max_payload(self) -> int:
@@ -341,7 +339,6 @@ class Station(ABC):
             if unit is Mark.SILENT:
                 break
             if unit == ACK:
-                self._acknowledges = True
                 return Sent.ACKNOWLEDGED, False
             if unit == NAK:
                 return None, True

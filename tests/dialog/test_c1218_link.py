@@ -357,6 +357,29 @@ def test_an_answer_of_an_old_session_is_not_taken_for_an_identification() -> Non
     assert "c1218-left-over" in rig.codes
 
 
+def test_what_answered_an_identify_that_failed_is_no_answer_to_the_next_request() -> None:
+    """The meter says the same twice, with both toggles, and its ACK to Identify never comes."""
+    said = [Packet(IDENTIFICATION, toggle).encode() for toggle in (True, False)]
+    rig = Rig(
+        scripted(
+            (Packet(IDENTIFY).encode(), 1.0),
+            said[0],
+            (ACK, 1.0),
+            # All copies of the second Identify are lost; what the first one called for comes once more.
+            *[(Packet(IDENTIFY, True).encode(), 2.0)] * 4,
+            (Packet(read(5), True).encode(), 9.0),
+            said[1],
+            (ACK, 1.0),
+            (Packet(read(5), True).encode(), 9.0),
+            ACK + Packet(OK + b"five", True).encode(),
+            (ACK, 1.0),
+        )
+    )
+    with pytest.raises(NoAnswer):
+        rig.ask(IDENTIFY)
+    assert rig.ask(read(5)) == OK + b"five"
+
+
 def test_ok_alone_is_no_identification() -> None:
     rig = Rig(
         scripted(

@@ -25,6 +25,7 @@ from types import FrameType
 # What the tests share lies beside this folder; pytest finds it by its own configuration.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
+from fuzz_c1218 import TARGETS as C1218
 from fuzz_c1219 import TARGETS as C1219
 from fuzz_mutation import ROOT, Target, mutated
 from fuzz_parsers import TARGETS as PARSERS
@@ -36,7 +37,7 @@ from fuzz_sessions import TARGETS as SESSIONS
 from metersdk.errors import KEPT_BYTES, MeterError
 
 TARGETS: dict[str, Target] = {
-    target.name: target for target in (*PARSERS, *PUSHERS, *SESSIONS, *PROGRAMMING, *PSEM, *C1219)
+    target.name: target for target in (*PARSERS, *PUSHERS, *SESSIONS, *PROGRAMMING, *C1218, *PSEM, *C1219)
 }
 KEPT = ROOT / "build" / "fuzz"
 # CPU seconds of one case. The slowest sound input takes a tenth of it.

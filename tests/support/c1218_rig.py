@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from metersdk.dialog.c1218_link import C1218Link, C1218Settings, LinkFaults
 from metersdk.effects import Dialog, Now, Receive, Send, Sleep
-from metersdk.errors import MeterError, NoAnswer
+from metersdk.errors import MeterError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.c1218 import ACK, NAK, Packet, PacketReader
 from metersdk.port.drive import run
@@ -47,26 +47,28 @@ class Meter:
     link: C1218Link | None = None
 
     def serve(self, settings: C1218Settings = SHORT, faults: LinkFaults | None = None) -> Dialog[None]:
+        """Begins in a session; after one that broke off, only Identify is served."""
         self.link = link = C1218Link(settings, ReceiveBuffer(), server=True, faults=faults)
         yield from link.open()
+        session = True
         while True:
             now: float = yield Now()
             try:
                 request = yield from link.receive(now + settings.traffic_timeout)
-            except NoAnswer:
-                yield from link.reset()
-                continue
-            self.asked.append(request)
-            if seconds := self.slow(len(self.asked)):
-                yield Sleep(seconds)
-            try:
-                yield from link.send(self.answer(request))
+                session = session or request == IDENTIFY
+                if session:
+                    self.asked.append(request)
+                    if seconds := self.slow(len(self.asked)):
+                        yield Sleep(seconds)
+                yield from link.send(self.answer(request) if session else ISSS)
             except MeterError:
+                session = False
                 yield from link.reset()
                 continue
             if request[0] & 0xF0 == 0x60:
                 yield from link.adopt(*self.negotiated)
             elif request == TERMINATE:
+                session = False
                 yield from link.reset()
 
     def answer(self, request: bytes) -> bytes:
