@@ -1,8 +1,8 @@
-"""Independent DLMS/COSEM stacks as peers: each in a venv of its own under ``.peers/``, each in its own process.
+"""Independent stacks as peers: each in a venv of its own under ``.peers/``, each in its own process.
 
-The scripts lie beside the repository, or where METERSDK_PEERS says. Their libraries are under the GPL: they
-are installed apart, run apart, and never imported here. What cannot be had is skipped with the reason; under ``CI``
-it fails.
+The scripts of the DLMS peers lie beside the repository, or where METERSDK_PEERS says: their libraries are under the
+GPL. All are installed apart, run apart, and never imported here. What cannot be had is skipped with the reason; under
+``CI`` it fails.
 """
 
 from __future__ import annotations
@@ -39,7 +39,14 @@ ROOT = Path(__file__).resolve().parents[2]
 VENVS = ROOT / ".peers"
 SCRIPTS = Path(os.environ.get("METERSDK_PEERS", ROOT.parent / "shared" / "peers"))
 IMAGE = Path(__file__).with_name("peers.toml")
-REQUIREMENTS = {"gurux": "gurux-dlms==1.0.203", "pydlms": "pydlms-client[all]==0.1.0"}
+HERE = Path(__file__).parent
+REQUIREMENTS = {
+    "gurux": "gurux-dlms==1.0.203",
+    "pydlms": "pydlms-client[all]==0.1.0",
+    "termineter": "termineter==1.0.6",
+}
+# Their scripts are part of the tests.
+OURS = ("termineter",)
 # Seconds: to start a process, to run a reader to its end, to install a venv. Only a hang ever takes so long.
 START, RUN, INSTALL = 30.0, 90.0, 600.0
 KEPT_LINES = 60
@@ -48,8 +55,12 @@ START_OF_ROWS = 1_767_225_600_000  # 2026-01-01T00:00Z in ms
 PERIOD = 900_000
 
 
-def unavailable(reason: str) -> NoReturn:
-    if os.environ.get("CI") and SCRIPTS.is_dir():
+def scripts_of(peer: str) -> Path:
+    return HERE if peer in OURS else SCRIPTS
+
+
+def unavailable(peer: str, reason: str) -> NoReturn:
+    if os.environ.get("CI") and scripts_of(peer).is_dir():
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
 
@@ -130,8 +141,8 @@ class Lab:
 
     def python(self, peer: str) -> Path:
         """The interpreter of a peer's venv, which is built on first use."""
-        if not SCRIPTS.is_dir():
-            unavailable(f"no peers at {SCRIPTS}; set METERSDK_PEERS")
+        if not scripts_of(peer).is_dir():
+            unavailable(peer, f"no peers at {SCRIPTS}; set METERSDK_PEERS")
         if peer not in self._pythons and peer not in self._reasons:
             VENVS.mkdir(exist_ok=True)
             # Several test workers may want it at the same time: one builds, the others wait.
@@ -143,7 +154,7 @@ class Lab:
                     output = getattr(error, "stderr", None) or str(error)
                     self._reasons[peer] = f"{REQUIREMENTS[peer]} cannot be installed: {output.strip()[-300:]}"
         if peer in self._reasons:
-            unavailable(self._reasons[peer])
+            unavailable(peer, self._reasons[peer])
         return self._pythons[peer]
 
     def _venv(self, peer: str) -> Path:
@@ -164,14 +175,14 @@ class Lab:
 
     def start(self, peer: str, script: str, *args: str) -> tuple[Process, str]:
         """Start a server -> the process and the line it says when it listens. It ends with the session."""
-        process = Process(f"{script} {' '.join(args)}", [str(self.python(peer)), str(SCRIPTS / script), *args])
+        process = Process(f"{script} {' '.join(args)}", [str(self.python(peer)), str(scripts_of(peer) / script), *args])
         self._stack.enter_context(process)
         self.running.append(process)
         return process, process.first_line()
 
     def run(self, peer: str, script: str, *args: str) -> subprocess.CompletedProcess[str]:
         """Run a reader to its end."""
-        command = [str(self.python(peer)), str(SCRIPTS / script), *args]
+        command = [str(self.python(peer)), str(scripts_of(peer) / script), *args]
         return subprocess.run(command, capture_output=True, text=True, timeout=RUN, env=clean_environment())
 
 
