@@ -86,6 +86,8 @@ def _words(values: dict[str, object]) -> str:
                 told.append(f"serial number {value}")
             case "rest", int() if value:
                 told.append(f"300 Bd for {value} more sessions")
+            case "c1218_baud", int() if values.get("c1218_rest"):
+                told.append(f"ANSI C12.18 at {value} Bd at most for {values['c1218_rest']} more sessions")
             case "information", int():
                 told.append(f"HDLC frames of {value} octets")
             case _, [int() as good, int() as bad] if name.isdecimal():

@@ -7,14 +7,17 @@ sets himself is never touched, and only the speed a meter offers, or 300 Bd, is 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from metersdk.dialog.c1219_settings import BAUD as C1218_BAUD
+from metersdk.dialog.c1219_settings import C1219Settings
 from metersdk.dialog.causes import Cause
 from metersdk.dialog.evidence import Evidence
 from metersdk.dialog.facts import Answer, Facts, Kind
 from metersdk.dialog.opening import Plan
+from metersdk.dialog.psem import STANDARD_BAUDS
 from metersdk.effects import State
 from metersdk.errors import Finding
 from metersdk.frame.buffer import FrameCounts
@@ -46,6 +49,10 @@ _FRAMES = 10
 _CLEAN_SESSIONS = 3
 # The serial number or device address of a data message: C.1.0, C.1, 0.0.0 or 0.0, in full or not.
 _SERIAL = re.compile(rb"(?:^|[\x02\n])(?:\d-\d+:)?(?:C\.1|0\.0)(?:\.0)?(?:[*&]255)?\(([^()*\r\n]{1,32})\)")
+# The first octet of a packet of C12.18; what a session without its speed tells; sessions before it is offered again.
+_C1218 = b"\xee"
+_NOT_CARRIED = "psem-defaults"
+_C1218_REST = 20
 # What a lower speed may mend.
 _OF_THE_SPEED = frozenset(
     {
@@ -103,7 +110,18 @@ class Adaptation:
             if fast is not None:
                 timing = replace(timing, switch_margin_fast=(fast, timing.switch_margin_fast[1]))
         families = self._families(plan.sign_on.families, plan.quirks)
-        return replace(plan, sign_on=replace(plan.sign_on, timing=timing, families=families))
+        return replace(
+            plan, sign_on=replace(plan.sign_on, timing=timing, families=families), c1219=self._ansi(plan.c1219, probe)
+        )
+
+    def _ansi(self, settings: C1219Settings, probe: Mapping[str, object]) -> C1219Settings:
+        """What is offered to an ANSI meter: no speed that this probe did not carry, for some sessions."""
+        highest, rest = probe.get("c1218_baud"), _whole(probe, "c1218_rest")
+        if settings.max_baud is not None or highest not in STANDARD_BAUDS or not rest:
+            return settings
+        assert isinstance(highest, int)
+        self._tell(f"ANSI C12.18 at {highest} Bd at most, for {rest} more sessions")
+        return replace(settings, max_baud=highest)
 
     def _families(
         self, known: Callable[[str], Quirks | None] | None, given: Quirks
@@ -145,8 +163,15 @@ class Adaptation:
         if found not in self.told:
             self.told.append(found)
 
-    def learn(self, evidence: Evidence, counts: FrameCounts, findings: tuple[Finding, ...]) -> None:
-        """Take down what a session showed."""
+    def learn(
+        self,
+        evidence: Evidence,
+        counts: FrameCounts,
+        findings: tuple[Finding, ...],
+        tolerated: Collection[str] = (),
+    ) -> None:
+        """Take down what a session showed; ``tolerated`` are the codes of what its protocols told."""
+        self._learn_ansi(evidence, tolerated)
         facts = Facts(evidence)
         causes = {finding.code for finding in findings}
         said = _identification(facts)
@@ -155,6 +180,20 @@ class Adaptation:
             self._learn_margin(selects, causes, said, facts.evidence.error is None)
         if said is not None:
             self._learn_meter(said, selects, causes, facts, counts)
+
+    def _learn_ansi(self, evidence: Evidence, tolerated: Collection[str]) -> None:
+        """The highest speed that a head carries, where a session of C12.18 did not stand after Negotiate."""
+        probe = self._store.get(PROBES, self._probe)
+        rest = _whole(probe, "c1218_rest")
+        speeds = [turn.baud for turn in evidence.turns if turn.sent[:1] == _C1218]
+        if _NOT_CARRIED in tolerated and speeds and max(speeds) > C1218_BAUD:
+            below = [baud for baud in STANDARD_BAUDS if C1218_BAUD <= baud < max(speeds)]
+            probe["c1218_baud"], probe["c1218_rest"] = max(below), _C1218_REST
+        elif rest and speeds:
+            probe["c1218_rest"] = rest - 1
+        else:
+            return
+        self._store.put(PROBES, self._probe, probe)
 
     def _learn_margin(
         self, selects: list[Answer], causes: set[str], said: Identification | None, succeeded: bool

@@ -81,7 +81,7 @@ HINTS: dict[Cause, str] = {
     Cause.MODE_D: "the meter pushes its data: ?mode=D with this speed",
     Cause.SML: "the meter pushes SML: metersdk listen PORT",
     Cause.HDLC: "the meter speaks HDLC without sign-on: protocol='dlms' with this speed",
-    Cause.C1218: "an ANSI meter: metersdk does not read C12.18",
+    Cause.C1218: "an ANSI meter, and maybe another reader of it: protocol=c1218",
 }
 
 

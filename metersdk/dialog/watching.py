@@ -82,7 +82,7 @@ class LineWatch:
             return
         evidence = self.evidence(self._error)
         good, bad = sum(each.good for each in self.counts), sum(each.bad for each in self.counts)
-        self._adaptation.learn(evidence, FrameCounts(good, bad), diagnose(evidence))
+        self._adaptation.learn(evidence, FrameCounts(good, bad), diagnose(evidence), self.tolerated)
 
     def over(self, dialog: Dialog[T]) -> Dialog[T]:
         """``dialog``, watched."""

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from c1219_rig import C1219Rig
 from matrix_rig import Case, mistuned, mode_c
 
 from metersdk.dialog.adapting import METERS, PROBES, Adaptation
+from metersdk.dialog.hearing import Hearing
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.opening import open_session
 from metersdk.dialog.timing import Timing
@@ -17,6 +19,7 @@ from metersdk.dialog.watching import LineWatch
 from metersdk.effects import Dialog
 from metersdk.errors import Finding, MeterError
 from metersdk.frame.buffer import FrameCounts
+from metersdk.meter import Meter
 from metersdk.port.drive import run
 from metersdk.port.line import LineModel
 from metersdk.port.virtual import VirtualPort
@@ -190,3 +193,43 @@ def test_remembered_frames_are_proposed() -> None:
     assert link.parameters.max_info_rx <= 64
     assert [state.text for state in adaptation.told] == ["HDLC frames of 64 octets"]
     run(opened.close(), port)
+
+
+def ansi(store: Notes, *, carries: int, **options: object) -> tuple[Adaptation, int | None, float]:
+    """One session with an ANSI meter behind a head that carries no more than so many Bd: its speed, and its time."""
+    adaptation = Adaptation(store, "probe")
+    rig = C1219Rig(options=options)
+    port = rig.port()
+    set_line = port.set_line
+    port.set_line = lambda baud: set_line(min(baud, carries))  # type: ignore[method-assign]
+    watch = LineWatch(adaptation=adaptation)
+
+    hearing = Hearing()
+    meter = Meter(port, run(watch.over(open_session(adaptation.plan(rig.plan))), port, hearing), hearing, watch)
+    baud = meter.identity.baud
+    assert meter.line.findings == ()
+    meter.close()
+    return adaptation, baud, port.now()
+
+
+def test_a_head_that_is_too_slow_for_an_ansi_meter_is_remembered() -> None:
+    store = Notes()
+    speeds = []
+    for _ in range(6):
+        adaptation, baud, seconds = ansi(store, carries=19200)
+        speeds.append((baud, seconds < 5.0))
+    # One speed less each time, until one holds.
+    assert speeds == [(9600, False), (9600, False), (19200, True), (19200, True), (19200, True), (19200, True)]
+    assert [each.text for each in adaptation.told] == ["ANSI C12.18 at 19200 Bd at most, for 17 more sessions"]
+    # What the caller sets himself is tried.
+    _, baud, _ = ansi(store, carries=57600, max_baud=57600)
+    assert baud == 57600
+    for _ in range(20):
+        _, baud, _ = ansi(store, carries=57600)
+    assert baud == 57600
+
+
+def test_a_good_head_is_not_written_down() -> None:
+    store = Notes()
+    ansi(store, carries=57600)
+    assert store.sections[PROBES] == {}
