@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
-from pydantic import BaseModel
+from collections.abc import Iterator
 
 from metersdk.apdu import psem
 from metersdk.apdu.psem import BAUD_CODES, PENDING, Answer, Request, Response, Service, table_name
@@ -15,6 +13,7 @@ from metersdk.errors import DecodeError
 from metersdk.frame.c1218 import ACK, NAK, Packet
 from metersdk.model.c1219.registry import TableSet
 from metersdk.model.c1219.security_tables import SECRET_TABLES
+from metersdk.model.c1219.text import lines_of
 
 _CONTROLS = {ACK: "ACK", NAK: "NAK"}
 # Responses are small numbers, requests begin here.
@@ -133,9 +132,9 @@ class Conversation:
             self._tables.add(asked.table, octets)
             found = self._tables.find(asked.table)
             if found is not None:
-                lines = tuple((1, f"{name} {value}") for name, value in _fields(found.model_dump()))
-                name = type(found).__name__
-                yield Layer("data", name, f"{len(octets)} octets", self._cut(lines), found.model_dump(mode="json"))
+                name, *lines = lines_of(found, asked.table)
+                details = tuple((1, line.strip()) for line in lines)
+                yield Layer("data", name, f"{len(octets)} octets", self._cut(details), found.model_dump(mode="json"))
                 return
         yield self._raw(octets)
 
@@ -247,19 +246,3 @@ def _plain(value: object) -> object:
         case psem.TimingSetup():
             return _content(value)
     return value
-
-
-def _fields(value: object, name: str = "") -> Iterator[tuple[str, object]]:
-    """Names and values of a table, nested ones with the name of what they stand in."""
-    if isinstance(value, BaseModel):
-        value = value.model_dump()
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _fields(each, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list | tuple) and any(isinstance(each, Mapping) for each in value):
-        for number, each in enumerate(value):
-            yield from _fields(each, f"{name}[{number}]")
-    elif isinstance(value, set | frozenset | list | tuple):
-        yield name, " ".join(map(str, sorted(value) if isinstance(value, set | frozenset) else value))
-    else:
-        yield name, value.hex() if isinstance(value, bytes) else value

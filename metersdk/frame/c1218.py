@@ -162,7 +162,7 @@ class PacketReader:
 
     Attributes:
         noise: octets passed over.
-        damaged: packets whose CRC was wrong, that broke off, or whose header cannot be true.
+        damaged: packets whose CRC was wrong, or that broke off.
         missing: octets that the packet at the front of the buffer still lacks; 0 if none has begun.
     """
 
@@ -191,7 +191,7 @@ class PacketReader:
                 return meant
             size = self._size_at(octets, at, have, most)
             if size < 0:
-                self.damaged += 1
+                # EE of something else, or a header that was hit: what follows may be data.
                 self.noise += 1
                 at += 1
                 self._shadow = max(self._shadow, have)

@@ -127,10 +127,10 @@ def test_tables_are_read_by_those_before_them() -> None:
     assert [line for line in lines if not line.startswith("C12.18")] == [
         "read (30)  ST 0",
         "answer ok  to read (30) of ST 0: 21 octets",
-        "Configuration  21 octets",
+        "ST0 GEN_CONFIG_TBL  21 octets",
         "read (30)  ST 1",
         "answer ok  to read (30) of ST 1: 32 octets",
-        "ManufacturerIdentification  32 octets",
+        "ST1 GENERAL_MFG_ID_TBL  32 octets",
         "read (30)  ST 60",
         "answer ok  to read (30) of ST 60: 6 octets",
         "octets  6",

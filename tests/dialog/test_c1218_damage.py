@@ -86,6 +86,18 @@ def test_an_answer_larger_than_a_service_unit_can_be() -> None:
         rig.ask(read(1))
 
 
+def test_a_meter_says_nothing_to_other_protocols() -> None:
+    """A sign-on of IEC 62056-21, and SNRM, whose 2030 octets are written 07 EE."""
+    rig = Rig(Meter().serve())
+    since = len(rig.port.log)
+    rig.port.send(b"/?!\r\n")
+    assert rig.port.receive(1.0) == b""
+    rig.port.send(bytes.fromhex("7ea0210321930f01818014050207ee060207ee070400000007080400000007533b7e"))
+    assert rig.port.receive(1.0) == b""
+    assert rig.wire("server", since) == b""
+    assert rig.ask(IDENTIFY) == IDENTIFICATION
+
+
 def test_a_meter_outlives_noise_and_damage() -> None:
     meter = Meter()
     rig = Rig(meter.serve(), model=LineModel(baud=9600))
