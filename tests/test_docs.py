@@ -24,7 +24,7 @@ NOT_RUN = "<!-- not run -->"
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 # Who makes a finding: the class itself, and the short words of the rooms for it.
-_MAKERS = {"Finding", "once", "note", "_note", "_find", "_finding", "_stop"}
+_MAKERS = {"Finding", "once", "note", "_note", "_once", "_find", "_finding", "_stop"}
 _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*-?")
 
 
@@ -66,6 +66,13 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 def codes_in(path: Path) -> Iterator[str]:
     """The codes of the findings that a file makes; what is only known when it runs ends in a hyphen."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Assign) and "code" in {
+            each.id for each in ast.walk(node) if isinstance(each, ast.Name)
+        }:
+            # One of two, chosen before the finding is made.
+            texts = {str(each.value) for each in ast.walk(node.value) if isinstance(each, ast.Constant)}
+            yield from (text for text in texts if "-" in text and _CODE.fullmatch(text))
+            continue
         if not isinstance(node, ast.Call) or not node.args:
             continue
         maker = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
