@@ -149,7 +149,7 @@ def simulate(**given: Any) -> Any:
     type=ChoiceOf("metersdk.cli.demo_tours", "TOURS"),
     default="mode-e",
     show_default=True,
-    help="classic: mode C, profile as text; battery: woken up, 300 Bd; sml: it speaks by itself.",
+    help="classic: mode C, profile as text; battery: woken up, 300 Bd; sml: it speaks by itself; ansi: C12.18.",
 )
 @click.option("--out", "folder", type=click.Path(file_okay=False), default="demo-out", show_default=True, metavar="DIR")
 @click.option("--speed", type=click.Choice(("real", "fast")), default="real", help="fast: octets take no time.")
