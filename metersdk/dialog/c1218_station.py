@@ -21,6 +21,10 @@ _CHARACTER_BITS: Final = 10
 _GAP: Final = 0.1
 # A service unit has 255 packets at most; whoever sends more has no end.
 MOST_PACKETS: Final = 256
+_SILENT: Final = (
+    "align the probe; one of IEC shape looks the wrong way on an ANSI port, turn it by 180 degrees; one that takes its "
+    "power from RTS may want DTR off (?dtr=0)"
+)
 _HINT: Final = "align the probe, shade it from light, or try a lower speed"
 
 
@@ -318,7 +322,7 @@ class Station(ABC):
                 return sent
         if refused:
             raise LinkError("a packet was refused", layer="link", state="c1218", retryable=True, hint=_HINT)
-        raise NoAnswer("a packet was not acknowledged", layer="link", state="c1218", retryable=True)
+        raise NoAnswer("a packet was not acknowledged", layer="link", state="c1218", retryable=True, hint=_SILENT)
 
     def _repeated(self) -> Dialog[None]:
         self.tally.repeats += 1

@@ -134,8 +134,8 @@ def _describe(device: serial.Serial | Rfc2217Serial, address: Address) -> None:
     device.bytesize = int(address.format[0])
     device.parity = address.format[1]
     device.stopbits = int(address.format[2])
-    device.dtr = True
-    device.rts = True
+    device.dtr = address.dtr
+    device.rts = address.rts
 
 
 def _open_error(path: str, error: Exception) -> MeterError:

@@ -43,7 +43,7 @@ _CONNECT_KEYS = (
     *("called", "calling", "key_id", "max_message"),
 )
 _SECRETS = ("password", "key", "keys", "encryption", "secret", "dedicated", "master")
-_KEYS = ("baud", "format", "framing", "drain", "timeout", "strict", "key_from", *_CONNECT_KEYS)
+_KEYS = ("baud", "format", "framing", "drain", "dtr", "rts", "timeout", "strict", "key_from", *_CONNECT_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class Address:
         framing: what a TCP connection carries, None where the target does not say.
         drain: how ``send`` knows that the last stop bit has left: ``auto`` asks the driver and never trusts an answer
             earlier than the computed line time, ``trust`` only asks, ``compute`` only computes.
+        dtr, rts: whether these lines are on while the port is open. They power many probes; few want one of them off.
         timeout: seconds to wait for a connection; None is 10 s, and for ``listen`` without end.
         key_from: the environment variable that holds the key of an ESPHome device.
         strict: a replay ends at the first octet that differs from the recording.
@@ -73,6 +74,8 @@ class Address:
     format: str = "8N1"
     framing: Framing | None = None
     drain: Drain = "auto"
+    dtr: bool = True
+    rts: bool = True
     timeout: float | None = None
     key_from: str | None = None
     strict: bool = True
@@ -214,7 +217,7 @@ def _query(query: str) -> dict[str, object]:
                 if not value.isidentifier():
                     raise LocalProtocolError("key_from names an environment variable", hint="key_from=ESPHOME_KEY")
                 values[key] = value
-            case "strict":
+            case "strict" | "dtr" | "rts":
                 values[key] = _one_of(key, value, ("0", "1")) == "1"
             case _ if key in _CONNECT_KEYS:
                 options[key] = value

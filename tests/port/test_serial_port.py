@@ -370,6 +370,14 @@ def test_rfc2217_sets_the_line_that_was_asked_for(rfc2217: Rfc2217Server) -> Non
         port.receive(0)
 
 
+def test_a_line_that_shall_be_off_is_off(rfc2217: Rfc2217Server) -> None:
+    """A probe that takes its power from RTS, and does not want DTR."""
+    port = open_port(f"{rfc2217.target}?dtr=0")
+    assert not rfc2217.line.dtr
+    assert rfc2217.line.rts
+    port.close()
+
+
 def test_rfc2217_with_asyncio_runs_in_a_thread(rfc2217: Rfc2217Server) -> None:
     async def main() -> None:
         port = await aopen_port(rfc2217.target)

@@ -21,8 +21,8 @@ from metersdk.port.virtual import VirtualPort
             "/dev/serial/by-path/pci-0000:00:14.0-usb-0:2:1.0-port0",
         ),
         (
-            "/dev/ttyUSB0?baud=9600&format=7e1&drain=compute",
-            Address("serial", path="/dev/ttyUSB0", baud=9600, format="7E1", drain="compute"),
+            "/dev/ttyUSB0?baud=9600&format=7e1&drain=compute&dtr=0",
+            Address("serial", path="/dev/ttyUSB0", baud=9600, format="7E1", drain="compute", dtr=False),
             "/dev/ttyUSB0",
         ),
         ("serial:///dev/ttyS1", Address("serial", path="/dev/ttyS1"), "/dev/ttyS1"),
