@@ -56,7 +56,7 @@ from metersdk.frame.c1218 import ACK, NAK, Packet, split
 
 __all__ = ["C1218Link", "C1218Settings", "LinkFaults", "Tally"]
 
-# Services that change nothing, and those after which nothing is asked (C12.18-2006 clause 5).
+# Services that change nothing, and those after which nothing is asked.
 _HARMLESS = frozenset((Service.IDENTIFY, Service.WAIT, *range(Service.READ, Service.READ_OFFSET + 1)))
 _FAREWELL = frozenset((Service.TERMINATE, Service.DISCONNECT, Service.LOGOFF))
 # A request is made anew so often.

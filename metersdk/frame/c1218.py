@@ -1,4 +1,4 @@
-"""Packets of ANSI C12.18 and C12.21: octets <-> packets (C12.18-2006 clause 6)::
+"""Packets of ANSI C12.18 and C12.21: octets <-> packets::
 
     EE | identity | control | sequence | length(2) | data | CRC(2)
 

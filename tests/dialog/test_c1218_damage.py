@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from c1218_rig import IDENTIFICATION, IDENTIFY, ISSS, OK, SHORT, Chance, Meter, PlainMeter, Rig, content, read, write
@@ -293,6 +295,42 @@ def test_the_cost_of_an_exchange_is_eight_octets_a_packet_and_an_acknowledgement
     rig = Rig(Meter(size=40).serve())
     rig.ask(read(1))
     assert len(rig.wire()) == (8 + 3 + 1) + (8 + 44 + 1)
+
+
+SIZES = [(64, 1), (64, 255), (128, 255), (512, 255), (1024, 255), (4096, 255)]
+_ROW = re.compile(r"^\| (\d+) x (\d+)[^|]*\| (\d+) \| (\d+) \| ([\d.]+) % \| (\d+) \|$", re.MULTILINE)
+
+
+def rows_of_the_page() -> list[tuple[int, ...]]:
+    page = Path(__file__).parents[2] / "docs" / "c1218.md"
+    found = _ROW.findall(page.read_text("utf-8"))
+    return [(*map(int, row[:4]), round(float(row[4]) * 10), int(row[5])) for row in found]
+
+
+def test_the_page_has_all_sizes() -> None:
+    assert [row[:2] for row in rows_of_the_page()] == SIZES
+
+
+@pytest.mark.parametrize("row", rows_of_the_page(), ids=str)
+def test_what_packets_cost_as_the_page_has_it(row: tuple[int, ...]) -> None:
+    """A table of 35,340 octets, by offset where one answer does not hold it."""
+    packet_size, packets, reads, octets, tenths, one_way = row
+    left = size = 35_340
+    settings = C1218Settings(baud=57600, packet_size=packet_size, packets=packets)
+    device = Meter(size=0)
+    rig = Rig(device.serve(settings), settings)
+    asked = 0
+    while left:
+        # By offset a request has five octets more; the meter answers to the length alone.
+        device.size = min(left, rig.link.max_payload - 4)
+        whole = device.size == size
+        rig.ask(read(64) + (b"" if whole else bytes(5)))
+        left -= device.size
+        asked += 1
+    wire = rig.wire()
+    assert (asked, len(wire), round(1000 * (len(wire) / size - 1))) == (reads, octets, tenths)
+    server = [event.data for event in rig.port.log if event.kind == "send" and event.side == "server"]
+    assert sum(data[:1] == b"\xee" for data in server) == one_way
 
 
 def test_findings_come_once_for_each_code() -> None:
