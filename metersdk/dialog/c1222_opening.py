@@ -9,7 +9,7 @@ from typing import Final
 from metersdk.apdu.c1222 import SecurityMode
 from metersdk.apdu.c1222_titles import ApTitle
 from metersdk.apdu.cipher import Keys, Security
-from metersdk.apdu.psem import Response
+from metersdk.apdu.psem import Identification
 from metersdk.dialog.c1219_connection import C1219Connection
 from metersdk.dialog.c1219_session import C1219Session
 from metersdk.dialog.c1219_settings import C1219Settings
@@ -17,7 +17,7 @@ from metersdk.dialog.c1222 import C1222Settings, C1222Transport
 from metersdk.dialog.psem import Psem, PsemTiming, SignOn
 from metersdk.dialog.timing import Timing
 from metersdk.effects import Dialog
-from metersdk.errors import Cancel, LocalProtocolError, MeterError, PsemError
+from metersdk.errors import Cancel, LocalProtocolError, MeterError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.model.identity import Identity
 from metersdk.model.quirks import Quirks
@@ -131,7 +131,7 @@ class C1222Opener:
         """Logoff and Terminate."""
         yield from psem.close()
 
-    def _signed_on(self, psem: Psem) -> Dialog[object]:
+    def _signed_on(self, psem: Psem) -> Dialog[Identification]:
         who, quirks = self._who, self._quirks
         wanted = SignOn(
             user_id=who.user_id_for(quirks.psem_user_id),
@@ -140,13 +140,6 @@ class C1222Opener:
             padding=quirks.psem_padding,
             idle=IDLE,
         )
-        try:
-            return (yield from psem.sign_on(wanted))
-        except PsemError as error:
-            if error.response != Response.ISSS:
-                raise
-        # It is amid the session of a reader with the same title that went away.
-        yield from psem.terminate()
         return (yield from psem.sign_on(wanted))
 
 
