@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from fuzz_c1218 import TARGETS as C1218
 from fuzz_c1219 import TARGETS as C1219
+from fuzz_c1222 import TARGETS as C1222
 from fuzz_mutation import ROOT, Target, mutated
 from fuzz_parsers import TARGETS as PARSERS
 from fuzz_programming import TARGETS as PROGRAMMING
@@ -37,7 +38,7 @@ from fuzz_sessions import TARGETS as SESSIONS
 from metersdk.errors import KEPT_BYTES, MeterError
 
 TARGETS: dict[str, Target] = {
-    target.name: target for target in (*PARSERS, *PUSHERS, *SESSIONS, *PROGRAMMING, *C1218, *PSEM, *C1219)
+    target.name: target for target in (*PARSERS, *PUSHERS, *SESSIONS, *PROGRAMMING, *C1218, *PSEM, *C1219, *C1222)
 }
 KEPT = ROOT / "build" / "fuzz"
 # CPU seconds of one case. The slowest sound input takes a tenth of it.
