@@ -18,7 +18,7 @@ sender, and the CRC. The rules that follow keep an answer from being taken for t
   the same answer came to both, in two packets with different toggles.
 * Silence after the ACK: the last packet is sent again as it was. If the meter had taken it, it drops it; so no request
   is carried out twice. Silence again: the request is made anew, if it is one that changes nothing (Identify, Read,
-  Wait). Any other ends in ``NoAnswer`` with ``retryable`` false: whether it was carried out is not known.
+  Wait). Any other ends in an error with ``retryable`` false: whether it was carried out is not known.
 * The toggle of the last packet with another CRC, or a sequence that does not count down by 1: a packet between was
   lost although the meter saw an ACK. What follows is acknowledged and dropped up to its end; then as above.
 
@@ -58,7 +58,9 @@ __all__ = ["C1218Link", "C1218Settings", "LinkFaults", "Tally"]
 
 # Services that change nothing, and those after which nothing is asked.
 _HARMLESS = frozenset((Service.IDENTIFY, Service.WAIT, *range(Service.READ, Service.READ_OFFSET + 1)))
+_WRITES = frozenset(bytes((code,)) for code in range(Service.WRITE, Service.WRITE_OFFSET + 1))
 _FAREWELL = frozenset((Service.TERMINATE, Service.DISCONNECT, Service.LOGOFF))
+_UNKNOWN: Final = "whether the meter carried it out is not known: read it back before trying again"
 # A request is made anew so often.
 _ROUNDS: Final = 3
 # Octets of the longest service unit: a Write of a whole table with its head, or the answer to a Read.
@@ -190,32 +192,37 @@ class C1218Link(Station):
         trust, self._trust = self._trust, _Trust.UNCERTAIN
         self._unasked = None
         self._repeated_answers = 0
+        self._harmless = bool(payload) and payload[0] in _HARMLESS
         yield from self._settle(payload[:1], trust)
         self._strict = trust is not _Trust.CERTAIN
-        self._harmless = bool(payload) and payload[0] in _HARMLESS
         patience = max(timeout or 0.0, self.settings.response_timeout) + self.settings.latency
+        try:
+            return (yield from self._rounds(payload, patience, poll=trust is not _Trust.FRESH))
+        except (NoAnswer, LinkError, ChecksumError) as error:
+            if not self._harmless:
+                error.retryable = False
+                error.hint = _UNKNOWN if payload[:1] in _WRITES else error.hint
+            raise
+
+    def _rounds(self, payload: bytes, patience: float, *, poll: bool) -> Dialog[bytes]:
+        """The request, made anew where that changes nothing, until there is an answer."""
         silences = 0
         answer: bytes | Mark | Kind = Mark.SILENT
-        for again in range(_ROUNDS):
+        for again in range(_ROUNDS if self._harmless else 1):
             if again:
-                if not self._harmless:
-                    break
                 self.tally.repeated_requests += 1
                 yield from self._note("c1218-asked-again", "requests were made anew: their answers were lost")
-            answer = yield from self._ask(payload, patience, poll=trust is not _Trust.FRESH)
+            answer = yield from self._ask(payload, patience, poll=poll)
             if isinstance(answer, bytes):
                 # Every copy may still be answered, but that of which the answer was not believed at first.
                 self._trust = _Trust.UNCERTAIN if silences > self._repeated_answers else _Trust.CERTAIN
                 return answer
             silences += answer is Mark.SILENT
-        hint = (
-            "" if self._harmless else "whether the meter carried it out is not known: read it back before trying again"
-        )
         if answer is Mark.SILENT:
             text = "the meter acknowledges the request, and does not answer"
-            raise NoAnswer(text, layer="link", state="c1218", retryable=self._harmless, hint=hint)
+            raise NoAnswer(text, layer="link", state="c1218", retryable=True)
         text = "the toggle or the sequence of the answer is out of step"
-        raise LinkError(text, layer="link", state="c1218", retryable=self._harmless, hint=hint)
+        raise LinkError(text, layer="link", state="c1218", retryable=True)
 
     def _ask(self, payload: bytes, patience: float, *, poll: bool) -> Dialog[bytes | Mark | Kind]:
         """One round: the request, and its answer; ``SILENT`` or ``OUT_OF_STEP`` if there is none."""
@@ -264,6 +271,10 @@ class C1218Link(Station):
         if data := (yield Receive(0.0)):
             self._heard = True
             self._buffer.feed(data)
+        if self._pending is not None:
+            # Whoever asked for it was interrupted before it was acknowledged.
+            left, self._pending = self._pending, None
+            yield from self._take_left_over(left)
         if not quiet and not len(self._buffer):
             return
         now: float = yield Now()

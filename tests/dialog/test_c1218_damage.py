@@ -9,10 +9,24 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from c1218_rig import IDENTIFICATION, IDENTIFY, ISSS, OK, SHORT, Chance, Meter, PlainMeter, Rig, content, read, write
+from c1218_rig import (
+    IDENTIFICATION,
+    IDENTIFY,
+    ISSS,
+    OK,
+    SHORT,
+    Chance,
+    Meter,
+    PlainMeter,
+    Rig,
+    carry_out,
+    content,
+    read,
+    write,
+)
 
 from metersdk.dialog.c1218_link import C1218Link, C1218Settings, LinkFaults
-from metersdk.effects import Dialog, Now, Receive, Send, Sleep
+from metersdk.effects import Dialog, Receive, Send, Sleep
 from metersdk.errors import ChecksumError, LimitExceeded, LinkError, MeterError, NoAnswer
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.c1218 import ACK, NAK, Packet
@@ -256,19 +270,6 @@ def test_a_session_cut_at_any_octet_does_not_spoil_the_next(make: str, side: str
                 rig.run(other.reset())
         for table in (5, 6):
             assert rig.run(other.request(read(table)))[3:-1] == content(table, size), at
-
-
-def carry_out(rig: Rig, effect: object) -> object:
-    match effect:
-        case Send(data):
-            return rig.port.send(data)
-        case Receive(seconds):
-            return rig.port.receive(seconds)
-        case Sleep(seconds):
-            return rig.port.sleep(seconds)
-        case Now():
-            return rig.port.now()
-    return None
 
 
 # --- what it costs ----------------------------------------------------------------------------------------------------

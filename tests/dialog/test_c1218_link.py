@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from c1218_rig import IDENTIFICATION, IDENTIFY, OK, SHORT, TERMINATE, Meter, Rig, content, read, scripted, write
+from c1218_rig import (
+    IDENTIFICATION,
+    IDENTIFY,
+    OK,
+    SHORT,
+    TERMINATE,
+    Meter,
+    Rig,
+    carry_out,
+    content,
+    read,
+    scripted,
+    write,
+)
 
 from metersdk.dialog.c1218_link import C1218Link, C1218Settings, LinkFaults
 from metersdk.effects import SetLine
 from metersdk.errors import (
+    Cancel,
     LinkError,
     LocalProtocolError,
     NoAnswer,
@@ -333,6 +347,44 @@ def test_a_request_that_was_given_up_does_not_spoil_the_next() -> None:
     with pytest.raises(NoAnswer):
         rig.ask(write(7, b"x"))
     assert rig.ask(read(5))[3:-1] == content(5)
+
+
+def test_an_answer_whose_reader_was_interrupted_is_not_taken_for_the_next() -> None:
+    """Interrupted at each effect of the request: whatever had come is dropped."""
+    for steps in range(40):
+        meter = Meter()
+
+        class Mute(LinkFaults):
+            def acknowledgement(self, octet: bytes) -> bytes:
+                return b""
+
+        rig = Rig(meter.serve(SHORT, Mute()))
+        rig.ask(IDENTIFY)
+        dialog = rig.link.request(read(1))
+        answer: object = None
+        try:
+            for _ in range(steps):
+                answer = carry_out(rig, dialog.send(answer))
+            dialog.send(answer)
+        except StopIteration:
+            return
+        with pytest.raises(Cancel):
+            dialog.throw(Cancel())
+        try:
+            assert rig.ask(read(2))[3:-1] == content(2), steps
+        except NoAnswer:
+            # No ACK ever comes through: then nothing is certain any more, and nothing is said.
+            assert rig.link.tally.left_over > 0
+    raise AssertionError("the request has no end")
+
+
+@pytest.mark.parametrize("request_", [write(7, b"x"), b"\x51" + bytes(20)])
+def test_what_changes_something_and_is_not_acknowledged_may_have_been_carried_out(request_: bytes) -> None:
+    rig = Rig(scripted())
+    with pytest.raises(NoAnswer) as caught:
+        rig.ask(request_)
+    assert not caught.value.retryable
+    assert ("read it back" in caught.value.hint) is (request_[0] == 0x40)
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------

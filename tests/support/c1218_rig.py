@@ -110,6 +110,19 @@ class Rig:
         )
 
 
+def carry_out(rig: Rig, effect: object) -> object:
+    match effect:
+        case Send(data):
+            return rig.port.send(data)
+        case Receive(seconds):
+            return rig.port.receive(seconds)
+        case Sleep(seconds):
+            return rig.port.sleep(seconds)
+        case Now():
+            return rig.port.now()
+    return None
+
+
 def scripted(*steps: bytes | float | tuple[bytes, float]) -> Dialog[None]:
     """A peer that does as it is told: octets are sent, a number is waited, ``(octets, seconds)`` is awaited so long."""
     for step in steps:
