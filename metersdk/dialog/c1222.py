@@ -2,8 +2,9 @@
 
 A request has a number, its calling ApInvocationId, which the answer repeats: what answers another one came late, or
 twice, and is dropped with a finding. Over UDP a request that nobody answers is sent again, octet for octet, so that a
-meter that has carried it out already can tell. Under EAX' every answer must prove itself; a message in clear is no
-answer then, whatever it says.
+meter that has carried it out already can tell; one that writes never is, for not every meter looks.
+
+Under EAX' every answer must prove itself; a message in clear is no answer then, whatever it says.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ _REMEMBERED: Final = 64
 _MAX_PUSHES: Final = 256
 # Response codes are below, requests are not.
 _FIRST_REQUEST: Final = 0x20
+_WRITES: Final = frozenset(range(Service.WRITE, Service.WRITE_OFFSET + 1))
+_UNKNOWN: Final = "whether the meter carried it out is not known: read it back before trying again"
 _LAST_ID: Final = 0x3FFF_FFFF
 # Four octets each, so that no message is longer than another one.
 _FIRST_ID: Final = 0x0100_0000
@@ -142,7 +145,7 @@ class C1222Transport:
         """Send one request; its answer.
 
         Raises:
-            NoAnswer: none in time; over UDP after all repeats.
+            NoAnswer: none in time; over UDP after all repeats. Not retryable for what writes: it may be carried out.
             SecurityError: the answer is not protected, or its MAC is wrong.
             DecodeError, FrameError, LimitExceeded: what came is no message.
         """
@@ -150,18 +153,22 @@ class C1222Transport:
             raise LocalProtocolError(f"{len(payload)} octets do not fit a message of {self._limit}")
         octets, number = self._made(payload, ResponseControl.ALWAYS), self._count()
         wait = self.settings.response if timeout is None else timeout
-        for attempt in range((self.settings.retries if self.settings.datagram else 0) + 1):
+        harmless = bool(payload) and payload[0] not in _WRITES
+        retries = self.settings.retries if self.settings.datagram and harmless else 0
+        for attempt in range(retries + 1):
             if attempt:
-                text = f"no answer: request {number} was sent again, {attempt} of {self.settings.retries}"
+                text = f"no answer: request {number} was sent again, {attempt} of {retries}"
                 yield from self._note("c1222-repeated", text)
                 self._buffer.counts.repeats += 1
             yield Send(octets)
             try:
                 answer = yield from self._answer(number, wait)
-            except NoAnswer:
-                if not self.settings.datagram or attempt == self.settings.retries:
-                    raise
-                continue
+            except NoAnswer as silence:
+                if attempt < retries:
+                    continue
+                if not harmless:
+                    silence.retryable, silence.hint = False, _UNKNOWN
+                raise
             self._answered.append(number)
             self._buffer.counts.good += 1
             yield from self._learn(payload, answer)

@@ -152,14 +152,24 @@ def exchange(rig: Rig, octets: bytes) -> bytes:
 
 @MODES
 def test_lost_requests_and_answers_over_udp(mode: SecurityMode) -> None:
-    """What was carried out is not carried out again: the write counts once, though its answer was lost."""
-    model = LineModel(coalesce=0.0, drop_requests=frozenset({1}), drop_answers=frozenset({2, 3}))
+    """What was carried out is not carried out again: one session begins, though the answer to Logon was lost."""
+    model = LineModel(coalesce=0.0, drop_requests=frozenset({1}), drop_answers=frozenset({1, 3}))
     rig = Rig(mode=mode, datagram=True, model=model, response=1.0)
-    rig.run(rig.psem.sign_on(SignOn(password=Secret("master"))))
-    rig.run(rig.psem.write(5, bytes(20), allow=True))
-    assert rig.device.tables[5] == bytes(20)
+    rig.run(rig.psem.sign_on(SignOn(password=PASSWORD)))
+    assert rig.run(rig.psem.read(5)) == TABLES[5]
     assert "c1222-repeated" in rig.codes and rig.meter_codes == {"c1222-repeated"}
     assert len(rig.device.users) == 1
+
+
+@MEDIA
+def test_a_write_is_never_sent_twice(datagram: bool) -> None:
+    rig = Rig(datagram=datagram, model=LineModel(coalesce=0.0, drop_answers=frozenset({3})), response=1.0)
+    rig.run(rig.psem.sign_on(SignOn(password=Secret("master"))))
+    before = len(rig.sent("client"))
+    with pytest.raises(NoAnswer) as silence:
+        rig.run(rig.psem.write(5, bytes(20), allow=True))
+    assert not silence.value.retryable and "read it back" in silence.value.hint
+    assert len(rig.sent("client")) == before + 1 and rig.device.tables[5] == bytes(20)
 
 
 def test_nobody_answers_over_udp() -> None:
