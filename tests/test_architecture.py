@@ -177,6 +177,16 @@ def test_import_loads_no_heavy_library() -> None:
     assert out.stdout.strip() == "[]"
 
 
+def test_the_tables_of_c1219_are_loaded_for_those_who_read_them() -> None:
+    """They take longer to load than all the rest: who reads DLMS does not wait for them."""
+    code = (
+        "import sys, metersdk.meter, metersdk.aio;"
+        "print([m for m in sys.modules if m.startswith('metersdk.model.c1219')])"
+    )
+    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert out.stdout.strip() == "[]"
+
+
 def test_setup_py_is_short() -> None:
     assert len((ROOT / "setup.py").read_text().splitlines()) <= 40
 

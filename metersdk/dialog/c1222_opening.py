@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from metersdk.apdu.c1222 import SecurityMode
 from metersdk.apdu.c1222_titles import ApTitle
 from metersdk.apdu.cipher import Keys, Security
 from metersdk.apdu.psem import Identification
 from metersdk.dialog.c1219_connection import C1219Connection
-from metersdk.dialog.c1219_session import C1219Session
 from metersdk.dialog.c1219_settings import C1219Settings
 from metersdk.dialog.c1222 import C1222Settings, C1222Transport
 from metersdk.dialog.psem import Psem, PsemTiming, SignOn
@@ -21,6 +20,9 @@ from metersdk.errors import Cancel, LocalProtocolError, MeterError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.model.identity import Identity
 from metersdk.model.quirks import Quirks
+
+if TYPE_CHECKING:
+    from metersdk.dialog.c1219_session import C1219Session
 
 PROTOCOL: Final = "c1222"
 # Seconds a session may rest, as asked for in Logon.
@@ -156,4 +158,7 @@ def open_c1222(
     """
     connection = C1219Connection(C1222Opener(settings, who, buffer, timing, quirks))
     yield from connection.open()
+    # As in opening.py: the tables of C12.19 are loaded once there is a meter that has them.
+    from metersdk.dialog.c1219_session import C1219Session
+
     return C1219Session(connection, timing, quirks)

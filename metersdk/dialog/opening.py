@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 from metersdk.apdu.acse import Authentication
 from metersdk.apdu.cipher import Keys, Secret, Security
 from metersdk.dialog.association import Association, AssociationSettings, Link
-from metersdk.dialog.c1219_opening import open_c1218
 from metersdk.dialog.c1219_settings import BAUD as C1218_BAUD
 from metersdk.dialog.c1219_settings import PACKET_SIZE, PACKETS, C1219Settings
 from metersdk.dialog.c1222 import C1222Settings
@@ -427,6 +426,9 @@ def _direct(plan: Plan, buffer: ReceiveBuffer) -> Dialog[Session | None]:
 
 def _c1218(plan: Plan, buffer: ReceiveBuffer, *, retries: int | None = None) -> Dialog[Session]:
     is_line = plan.medium == "line"
+    # The tables of C12.19 take a good part of a second to load; who reads DLMS need not wait for them.
+    from metersdk.dialog.c1219_opening import open_c1218
+
     return (yield from open_c1218(plan.c1219, buffer, plan.timing, plan.quirks, is_line=is_line, retries=retries))
 
 

@@ -61,4 +61,4 @@ def test_a_dead_line_is_asked_three_times_as_ever(rig: MakeRig) -> None:
     port = dead.port(dead.device())
     with pytest.raises(NoAnswer):
         run(open_session(dead.plan), port, lambda event: said.append(getattr(event, "text", "")))
-    assert "request 3 of 3" in said and not any("of 6" in text for text in said) and port.now() < 24.5
+    assert "request 3 of 3" in said and not any("of 6" in text for text in said) and port.now() < 28.0
