@@ -14,7 +14,7 @@ from metersdk import errors
 if TYPE_CHECKING:
     from metersdk.aio import AsyncMeter, aconnect
     from metersdk.apdu.axdr import Data, Tag
-    from metersdk.apdu.keys import Counter, Keys, Secret
+    from metersdk.apdu.keys import Counter, Keys, Secret, TicketKey
     from metersdk.dialog.timing import Timing
     from metersdk.effects import Progress, Push, State
     from metersdk.errors import Finding, MeterError
@@ -40,7 +40,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "metersdk.aio": ("AsyncMeter", "aconnect"),
     "metersdk.apdu.axdr": ("Data", "Tag"),
-    "metersdk.apdu.keys": ("Counter", "Keys", "Secret"),
+    "metersdk.apdu.keys": ("Counter", "Keys", "Secret", "TicketKey"),
     "metersdk.dialog.timing": ("Timing",),
     "metersdk.effects": ("Progress", "Push", "State"),
     "metersdk.errors": ("Finding", "MeterError"),
@@ -88,6 +88,7 @@ __all__ = [
     "State",
     "Tag",
     "Telegram",
+    "TicketKey",
     "Timing",
     "Unit",
     "aconnect",

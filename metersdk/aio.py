@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from metersdk.apdu.axdr import Data
 from metersdk.apdu.dataset import DataSet
-from metersdk.apdu.keys import Keys, Secret
+from metersdk.apdu.keys import Keys, Secret, TicketKey
 from metersdk.apdu.secure import Algorithm
 from metersdk.dialog import programming
 from metersdk.dialog.hearing import Hearing
@@ -386,7 +386,7 @@ def aconnect(
     protocol: ProtocolName = "auto",
     password: str | bytes | Secret | None = None,
     authentication: AuthenticationName | None = None,
-    keys: Keys | None = None,
+    keys: Keys | TicketKey | None = None,
     security: SecurityName | None = None,
     client: int = 16,
     server: int = 1,
@@ -410,7 +410,8 @@ def aconnect(
             an ANSI meter on a network, port 1153: ApTitles and the number of the key stand in the target.
         password: for ``low`` and the ``high`` mechanisms but GMAC, and for the service Security of ANSI C12.
         authentication: left out: ``low`` with a password, ``high-gmac`` with keys, else ``none``.
-        keys: encryption and authentication key, system title, invocation counter. C12.22 takes the encryption key.
+        keys: encryption and authentication key, system title, invocation counter. C12.22 takes the encryption key,
+            ``c1218`` a ``TicketKey``, with a password or without.
         security: left out: ``authenticated-encrypted`` with keys, else ``none``.
         client, server: service access points; 16 is the public client, 1 the management logical device.
         user, user_id: who logs on to an ANSI meter; it writes that down in its logs. At most 10 characters; 1.

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from metersdk.apdu.axdr import Data
 from metersdk.apdu.dataset import DataSet
-from metersdk.apdu.keys import Keys, Secret
+from metersdk.apdu.keys import Keys, Secret, TicketKey
 from metersdk.apdu.secure import Algorithm
 from metersdk.dialog import programming
 from metersdk.dialog.adapting import Adaptation
@@ -340,7 +340,7 @@ def connect(
     protocol: ProtocolName = "auto",
     password: str | bytes | Secret | None = None,
     authentication: AuthenticationName | None = None,
-    keys: Keys | None = None,
+    keys: Keys | TicketKey | None = None,
     security: SecurityName | None = None,
     client: int = 16,
     server: int = 1,
@@ -364,7 +364,8 @@ def connect(
             an ANSI meter on a network, port 1153: ApTitles and the number of the key stand in the target.
         password: for ``low`` and the ``high`` mechanisms but GMAC, and for the service Security of ANSI C12.
         authentication: left out: ``low`` with a password, ``high-gmac`` with keys, else ``none``.
-        keys: encryption and authentication key, system title, invocation counter. C12.22 takes the encryption key.
+        keys: encryption and authentication key, system title, invocation counter. C12.22 takes the encryption key,
+            ``c1218`` a ``TicketKey``, with a password or without.
         security: left out: ``authenticated-encrypted`` with keys, else ``none``.
         client, server: service access points; 16 is the public client, 1 the management logical device.
         user, user_id: who logs on to an ANSI meter; it writes that down in its logs. At most 10 characters; 1.
@@ -430,7 +431,7 @@ def plan_for(
     protocol: ProtocolName,
     password: str | bytes | Secret | None,
     authentication: AuthenticationName | None,
-    keys: Keys | None,
+    keys: Keys | TicketKey | None,
     security: SecurityName | None,
     client: int,
     server: int,
@@ -450,7 +451,7 @@ def plan_for(
     )
     # Vendor data of the user that are not well formed are told now, not amid a sign-on.
     signs_on = is_line or "iec62056-21" in (protocol, address.options.get("protocol"))
-    if keys is not None and keys.counter is None and "c1222" in (protocol, address.options.get("protocol")):
+    if isinstance(keys, Keys) and keys.counter is None and "c1222" in (protocol, address.options.get("protocol")):
         # No meter of C12.22 is asked for the last one it saw: they are the time.
         keys = replace(keys, invocation_counter=UtcVectors())
     return Plan.of(

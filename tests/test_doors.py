@@ -13,8 +13,8 @@ from metersdk import aio, meter
 PUBLIC = {
     *("AsyncMeter", "CaptureObject", "ClockStatus", "Column", "Counter", "CounterFile", "Data", "DateTime", "Event"),
     *("Finding", "FrameTable", "Identity", "Keys", "Meter", "MeterError", "Obis", "Profile", "Progress", "Push"),
-    *("Quirks", "Reading", "Secret", "Snapshot", "State", "Tag", "Telegram", "Timing", "Unit", "aconnect", "connect"),
-    *("errors", "scan"),
+    *("Quirks", "Reading", "Secret", "Snapshot", "State", "Tag", "Telegram", "TicketKey", "Timing", "Unit", "aconnect"),
+    *("connect", "errors", "scan"),
 }
 
 

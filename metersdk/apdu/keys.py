@@ -171,3 +171,23 @@ class Keys:
         object.__setattr__(self, "ek", self.encryption)
         object.__setattr__(self, "broadcast_key", self.broadcast)
         object.__setattr__(self, "ak", self.authentication or Secret(b""))
+
+
+@dataclass(frozen=True, slots=True)
+class TicketKey:
+    """The key of C12.21 authentication, for ``protocol="c1218"``: 8 octets for DES, 16 for AES.
+
+    It is none of ``Keys``: who plays a meter chooses the block that is encrypted, and would learn from it what protects
+    the messages of DLMS and C12.22 under the same key. Its number, where it is not 0, is ``key_id`` of the target.
+
+    Args:
+        key: octets, hex text, or a ``Secret``; it is kept as one.
+    """
+
+    key: Secret | bytes | str
+    secret: Secret = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        secret = _key(self.key, "ticket", (8, 16))
+        object.__setattr__(self, "key", secret)
+        object.__setattr__(self, "secret", secret)

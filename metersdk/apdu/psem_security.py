@@ -27,6 +27,7 @@ PADDINGS: dict[Padding, bytes] = {"nul": b"\0", "space": b" ", "zero": b"0"}
 ALGORITHM_DES, ALGORITHM_AES = 0x00, 0xFF
 # Octets of key and ticket.
 BLOCK_SIZE = {ALGORITHM_DES: 8, ALGORITHM_AES: 16}
+_NAMES = {ALGORITHM_DES: "DES", ALGORITHM_AES: "AES"}
 # Bit 0 of the kind: the ticket is to be authenticated with.
 KIND_SESSION = 0x01
 
@@ -73,6 +74,7 @@ def check_ticket(ticket: Ticket, key: Secret) -> None:
             f"authentication algorithm {ticket.algorithm:02X} wants a key and a ticket of {size} octets; they have "
             f"{len(key)} and {len(ticket.ticket)}",
             layer="association",
+            hint=f"the meter says {_NAMES[ticket.algorithm]}: give its key of {size} octets",
         )
 
 

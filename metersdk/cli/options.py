@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
+from metersdk.apdu.keys import Keys, TicketKey
 from metersdk.cli.output import Output, program
 from metersdk.cli.secrets import KeyFile, is_open_to_others, password
 from metersdk.dialog.opening import INVOCATION_COUNTER, PUBLIC_CLIENT, AuthenticationName, ProtocolName, SecurityName
@@ -94,13 +94,15 @@ class Connection:
     def _timing(self) -> Timing:
         return Timing(response=self.timeout or Timing().response, total=self.total, switch_margin=self.switch_margin)
 
-    def _keys(self) -> Any:
+    def _keys(self) -> Keys | TicketKey | None:
         if self.key_file is None:
             return None
         if is_open_to_others(self.key_file):
             self.out.warn(f"{self.key_file} may be read by others: chmod 600 {self.key_file}")
         file = KeyFile(self.key_file)
         spoken = parse_address(self.target).options.get("protocol", self.protocol)
+        if spoken == "c1218" or file.is_ticket:
+            return file.ticket
         if spoken in ("push", "sml", "c1222"):
             # Nothing is sent, so that no counter is used; or it is the time.
             return file.keys

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from metersdk.apdu.keys import Keys, Secret
+from metersdk.apdu.keys import Keys, Secret, TicketKey
 from metersdk.errors import LocalProtocolError, PortDenied, PortError, PortNotFound
 from metersdk.port.counters import CounterFile
 
@@ -20,7 +20,7 @@ SERVICE = "metersdk"
 _SOURCES = "write env:NAME, file:PATH, keyring:NAME, or - to be asked; a password itself does not belong here"
 _KEYS = ("encryption", "authentication", "dedicated", "broadcast", "master")
 _TITLES = ("system_title", "server_title")
-_KNOWN = (*_KEYS, *_TITLES, "suite", "invocation_counter", "counter_file")
+_KNOWN = (*_KEYS, *_TITLES, "ticket", "suite", "invocation_counter", "counter_file")
 
 
 def password(source: str) -> Secret:
@@ -90,8 +90,11 @@ def is_open_to_others(path: str) -> bool:
 class KeyFile:
     """The TOML file of ``--key-file``: keys and titles in hex, ``env:NAME`` for a key kept elsewhere.
 
-    Known names: ``encryption authentication dedicated broadcast master system_title server_title suite
-    invocation_counter counter_file``. ``encryption`` is a must.
+    Known names: ``encryption authentication dedicated broadcast master system_title server_title ticket
+    suite invocation_counter counter_file``. ``encryption`` is a must, or ``ticket``: the key of C12.21 authentication.
+
+    Attributes:
+        is_ticket: there is no other key than that.
 
     Raises:
         LocalProtocolError: no TOML, an unknown name, a key of the wrong length. No message repeats a value.
@@ -109,7 +112,8 @@ class KeyFile:
         unknown = sorted(set(content) - set(_KNOWN)) if isinstance(content, dict) else ["keys"]
         if unknown:
             raise LocalProtocolError(f"{path}: {unknown[0]} is no name known", hint=f"known: {' '.join(_KNOWN)}")
-        if "encryption" not in content:
+        self.is_ticket = "ticket" in content and not set(content) & set(_KEYS)
+        if "encryption" not in content and not self.is_ticket:
             raise LocalProtocolError(f"{path} holds no encryption key", hint='write encryption = "<32 hex digits>"')
         self._content: Mapping[str, object] = content
         self.counter_path = str(content.get("counter_file") or default_counter_path())
@@ -119,9 +123,36 @@ class KeyFile:
         titles = {name: self._octets(name) for name in _TITLES if name in content}
         suite = self._number("suite", 0)
         try:
-            self.keys = Keys(**given, **titles, suite=suite)  # type: ignore[arg-type]
+            self._ticket = TicketKey(self._secret("ticket")) if "ticket" in content else None
+            self._keys = None if self.is_ticket else Keys(**given, **titles, suite=suite)  # type: ignore[arg-type]
         except LocalProtocolError as error:
-            raise LocalProtocolError(f"{path}: {error.message}", hint=error.hint) from None
+            where = "" if error.message.startswith(f"{path}: ") else f"{path}: "
+            raise LocalProtocolError(f"{where}{error.message}", hint=error.hint) from None
+
+    @property
+    def keys(self) -> Keys:
+        """All but the ticket key.
+
+        Raises:
+            LocalProtocolError: there is no other.
+        """
+        if self._keys is None:
+            raise LocalProtocolError(f"{self.path} holds no encryption key", hint="its ticket key is for C12.18 alone")
+        return self._keys
+
+    @property
+    def ticket(self) -> TicketKey:
+        """The key of C12.21 authentication.
+
+        Raises:
+            LocalProtocolError: there is none.
+        """
+        if self._ticket is None:
+            raise LocalProtocolError(
+                f"{self.path} holds no ticket key, and C12.18 has no use for others",
+                hint='write ticket = "<16 hex digits for DES, 32 for AES>"',
+            )
+        return self._ticket
 
     def _stored(self) -> tuple[CounterFile, str]:
         """The counter file, and a fingerprint of the key: a counter belongs to a title and a key."""

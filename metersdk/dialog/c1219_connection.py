@@ -11,6 +11,7 @@ from metersdk.apdu.psem import Response
 from metersdk.dialog.psem import Psem
 from metersdk.effects import Dialog, Emit, Now
 from metersdk.errors import (
+    AuthenticationFailed,
     ChecksumError,
     Finding,
     LinkError,
@@ -59,6 +60,7 @@ class C1219Connection:
         self._psem: Psem | None = None
         self._heard = 0.0
         self._failures = 0
+        self._refused = False
 
     @property
     def psem(self) -> Psem:
@@ -71,10 +73,21 @@ class C1219Connection:
         """Begin a session.
 
         Raises:
+            LocalProtocolError: the password or the key was refused before.
             MeterError: as the opener.
         """
         self._psem = None
-        self._psem, self.identity = yield from self._opener.open()
+        if self._refused:
+            raise LocalProtocolError(
+                "the meter refused the password or key before; it is not tried again",
+                layer="association",
+                hint="connect again with the right one",
+            )
+        try:
+            self._psem, self.identity = yield from self._opener.open()
+        except AuthenticationFailed:
+            self._refused = True
+            raise
         self.sessions += 1
         self._heard = yield Now()
 

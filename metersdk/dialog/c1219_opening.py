@@ -1,4 +1,6 @@
-"""From a silent line to a session with an ANSI meter: C12.18 packets, Identify, Negotiate, Logon, Security."""
+"""From a silent line to a session with an ANSI meter: C12.18 packets, Identify, Negotiate, Logon, Authenticate and
+Security.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ class C1218Opener:
 
         Raises:
             NoAnswer: nobody speaks C12.18 here.
-            AuthenticationFailed: the password is wrong; it is never tried again.
+            AuthenticationFailed: the password or the key is wrong; it is never tried again.
+            SecurityError: the meter does not know the key.
+            LocalProtocolError: the meter offers no authentication, or one for another key.
         """
         psem, found = yield from self._open()
         if self._bauds and any(finding.code == _DEFAULTS for finding in psem.findings):
@@ -114,6 +118,8 @@ class C1218Opener:
             user=settings.user_for(quirks.psem_user),
             password=settings.password,
             padding=quirks.psem_padding,
+            key=settings.key,
+            key_id=settings.key_id,
             packet_size=min(settings.packet_size, quirks.psem_packet_size or settings.packet_size),
             packets=settings.packets,
             bauds=self._bauds,
@@ -163,7 +169,9 @@ def open_c1218(
 
     Raises:
         NoAnswer: nobody speaks C12.18 here.
-        AuthenticationFailed: the password is wrong.
+        AuthenticationFailed: the password or the key is wrong.
+        SecurityError: the meter does not know the key.
+        LocalProtocolError: the meter offers no authentication, or one for another key.
         RemoteProtocolError: what answers does not speak it well.
     """
     opener = C1218Opener(settings, buffer, timing, quirks, is_line=is_line, retries=retries)

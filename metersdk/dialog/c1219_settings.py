@@ -23,6 +23,8 @@ class C1219Settings:
         user_id: what the meter writes down in its logs as who it was, 0 to 65535.
         user: the same as text, at most 10 characters of ASCII.
         password: for the service Security; None: what everybody may read.
+        key: for the authentication of C12.21, 8 octets (DES) or 16 (AES); it comes before the password.
+        key_id: the number under which the meter knows the key, 0 to 255.
         packet_size: octets of a packet at most, as offered in Negotiate.
         packets: packets in a row at most.
         baud: speed of the line before Negotiate.
@@ -32,6 +34,8 @@ class C1219Settings:
     user_id: int = USER_ID
     user: str = USER
     password: Secret | None = None
+    key: Secret | None = None
+    key_id: int = 0
     packet_size: int = PACKET_SIZE
     packets: int = PACKETS
     baud: int = BAUD
@@ -40,6 +44,8 @@ class C1219Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.user_id <= 0xFFFF:
             raise LocalProtocolError(f"user_id={self.user_id}: 0 to 65535")
+        if not 0 <= self.key_id <= 0xFF:
+            raise LocalProtocolError(f"key_id={self.key_id}: 0 to 255")
         if not (self.user.isascii() and len(self.user) <= _USER_SIZE):
             raise LocalProtocolError(f"user={self.user!r:.40}: at most {_USER_SIZE} characters of ASCII")
         if not (_LEAST_PACKET <= self.packet_size <= _MOST_PACKET and 1 <= self.packets <= PACKETS):

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from metersdk.apdu.acse import Authentication
 from metersdk.apdu.cipher import Keys, Secret, Security
+from metersdk.apdu.keys import TicketKey
 from metersdk.dialog.association import Association, AssociationSettings, Link
 from metersdk.dialog.c1219_settings import BAUD as C1218_BAUD
 from metersdk.dialog.c1219_settings import PACKET_SIZE, PACKETS, C1219Settings
@@ -101,7 +102,7 @@ class Plan:
         baud: int | None,
         hardware_parity: bool,
         password: Secret | bytes | str | None,
-        keys: Keys | None,
+        keys: Keys | TicketKey | None,
         quirks: Quirks,
         timing: Timing,
         families: Callable[[str], Quirks | None] | None = None,
@@ -118,6 +119,7 @@ class Plan:
         protocol = _one_of(told.get("protocol", "auto"), get_args(ProtocolName), "protocol")
         if protocol == "auto":
             protocol = quirks.protocol
+        ticket, keys = _keys_for(protocol, keys)
         mode = _one_of(str(told.get("mode", quirks.mode)), ("auto", "A", "B", "C", "D", "E"), "mode")
         default = "low" if password is not None else "high-gmac" if keys is not None else "none"
         client, server = _number(told, "client", 16), _number(told, "server", 1)
@@ -173,6 +175,8 @@ class Plan:
                 user_id=_number(told, "user_id", 1),
                 user=str(told.get("user", "metersdk")),
                 password=None if password is None else Secret(password),
+                key=ticket,
+                key_id=_number(told, "key_id", 0),
                 packet_size=_number(told, "packet_size", PACKET_SIZE),
                 packets=_number(told, "packets", PACKETS),
                 baud=baud or C1218_BAUD,
@@ -227,7 +231,28 @@ class Plan:
     def secrets(self) -> tuple[Secret, ...]:
         """What a trace must not show."""
         password = self.association.password
-        return () if password is None else (Secret(password),)
+        return tuple(Secret(each) for each in (password, self.c1219.key) if each is not None)
+
+
+def _keys_for(protocol: str, keys: Keys | TicketKey | None) -> tuple[Secret | None, Keys | None]:
+    """The key for a ticket of C12.21, and those of all other protocols. One never serves as the other.
+
+    Raises:
+        LocalProtocolError: they are of no use to this protocol; without a word they would protect nothing.
+    """
+    if isinstance(keys, TicketKey):
+        if protocol != "c1218":
+            raise LocalProtocolError(
+                f"a ticket key is of no use to protocol {protocol}", layer="association", hint="say protocol c1218"
+            )
+        return keys.secret, None
+    if keys is not None and protocol == "c1218":
+        raise LocalProtocolError(
+            "C12.18 has no use for keys of DLMS or C12.22",
+            layer="association",
+            hint='give TicketKey(...), in a key file ticket = "..."',
+        )
+    return None, keys
 
 
 def _optical(timing: Timing) -> OpticalTiming:

@@ -39,7 +39,8 @@ class SignOn:
         user: the same as text, at most 10 characters.
         password: None: what everybody may read.
         padding: what fills the password up to 20 octets.
-        key: for the authentication of C12.21, 8 octets (DES) or 16 (AES), in the place of the password.
+        key: for the authentication of C12.21, 8 octets (DES) or 16 (AES). With a password, too, it comes first: a meter
+            that does not know the key is shown no password.
         key_id: the number under which the meter knows it.
         packet_size, packets, bauds: offered in Negotiate; no speeds: it stays as it is.
         negotiate: False: the defaults are good enough.
@@ -73,7 +74,7 @@ class Psem(PsemServices):
         self._renewals = 0
 
     def sign_on(self, wanted: SignOn) -> Dialog[Identification]:
-        """Identify, Timing set-up, Negotiate, Logon, Security or Authenticate, as far as they are wanted.
+        """Identify, Timing set-up, Negotiate, Logon, Authenticate, Security, as far as they are wanted.
 
         A session that does not stand after Negotiate (wrong speed, packets too long for somebody on the way) is begun
         again with the defaults, and told as a finding.
@@ -81,6 +82,7 @@ class Psem(PsemServices):
         Raises:
             AuthenticationFailed: the password or the key is wrong; it is never tried again.
             SecurityError: the meter does not know the key.
+            LocalProtocolError: the meter offers no authentication, or one for another key.
             PsemError: a service was refused.
         """
         found = yield from self._identified(wanted.recover)
@@ -104,7 +106,7 @@ class Psem(PsemServices):
             yield from self.logon(wanted.user_id, wanted.user, wanted.idle)
         if wanted.key is not None:
             yield from self.authenticate(wanted.key, wanted.key_id)
-        elif wanted.password is not None:
+        if wanted.password is not None:
             yield from self.security(wanted.password, wanted.padding)
         yield Emit(State("associated", f"logged on as {wanted.user_id} {wanted.user!r}"))
         self._wanted = wanted

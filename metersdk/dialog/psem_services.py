@@ -230,7 +230,10 @@ class PsemServices:
         ticket = self.identification.ticket if self.identification is not None else None
         if ticket is None:
             raise LocalProtocolError(
-                "this meter offers no authentication", layer="association", hint="log on with a password"
+                "this meter offers no authentication: there is no ticket in its identification",
+                layer="association",
+                state=self.state,
+                hint="leave the key out, and log on with a password",
             )
         check_ticket(ticket, key)
         proof = encrypted(ticket.algorithm, key, ticket.ticket)

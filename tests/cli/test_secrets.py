@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import types
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from metersdk.cli.secrets import KeyFile
 from metersdk.model.obis import Obis
 
 SIM = "sim://residential"
@@ -150,3 +152,69 @@ def test_misshapen_key_files(cli: Any, tmp_path: Path, text: str, message: str) 
     path.chmod(0o600)
     ran = cli("identify", SIM, "--key-file", path)
     assert ran.code == 2 and message in ran.err and "5ECRE7" not in ran.err
+
+
+# --- a ticket key of C12.21 -------------------------------------------------------------------------------------------
+
+TICKET = "00112233445566778899AABBCCDDEEFF"
+
+
+@pytest.fixture
+def ansi(tmp_path: Path) -> str:
+    """An ANSI meter that knows key 2, as a target."""
+    text = resources.files("metersdk.simulator").joinpath("images", "ansi.toml").read_text("utf-8")
+    path = tmp_path / "keyed.toml"
+    path.write_text(f'{text}\n[[c1219.key]]\nid = 2\nkey = "{TICKET}"\nlevel = 1\n')
+    return f"sim://{path}?key_id=2"
+
+
+def ticket_file(folder: Path, text: str) -> Path:
+    path = folder / "ticket.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def test_a_ticket_key(cli: Any, ansi: str, tmp_path: Path) -> None:
+    session = tmp_path / "s.jsonl"
+    keyed = ("--protocol", "c1218", "--key-file", ticket_file(tmp_path, f'ticket = "{TICKET}"\n'))
+    ran = cli("read", ansi, "1.8.0", *keyed, "--trace", session, "-v")
+    assert ran.code == 0 and "invocation counter" not in ran.err, ran.err
+    assert TICKET.lower() not in (ran.out + ran.err + session.read_text()).lower()
+    # Without it the registers are not told.
+    assert cli("read", ansi, "1.8.0", "--protocol", "c1218").code != 0
+    both = cli("read", ansi, "1.8.0", *keyed, "--password-from", "env:METER_PASSWORD")
+    assert both.code == 0, both.err
+
+
+@pytest.mark.parametrize(
+    ("text", "protocol", "code", "message"),
+    [
+        (f'ticket = "{TICKET[::-1]}"', "c1218", 6, "refused the proof of key 2"),
+        (f'ticket = "{TICKET[:16]}"', "c1218", 2, "wants a key and a ticket of 16 octets"),
+        (f'ticket = "{TICKET[:14]}"', "c1218", 2, "the ticket key has 7 octets, not 8 or 16"),
+        ('ticket = "5ECRE7"', "c1218", 2, "ticket is not written in hexadecimal"),
+        (f'encryption = "{EK}"', "c1218", 2, "holds no ticket key"),
+        (f'ticket = "{TICKET}"', "auto", 2, "of no use to protocol auto"),
+        (f'ticket = "{TICKET}"\nsuite = 0', "dlms", 2, "of no use to protocol dlms"),
+        (f'authentication = "{EK}"\nticket = "{TICKET}"', "dlms", 2, "holds no encryption key"),
+    ],
+)
+def test_ticket_keys_that_fail(
+    cli: Any, ansi: str, tmp_path: Path, text: str, protocol: str, code: int, message: str
+) -> None:
+    ran = cli("identify", ansi, "--protocol", protocol, "--key-file", ticket_file(tmp_path, text))
+    assert ran.code == code and message in " ".join(ran.err.split()), ran.err
+    assert TICKET[:14].lower() not in ran.err.lower() and "5ECRE7" not in ran.err
+
+
+def test_a_ticket_key_beside_others(cli: Any, ansi: str, tmp_path: Path) -> None:
+    path = ticket_file(tmp_path, f'encryption = "{EK}"\nticket = "{TICKET}"\n')
+    assert cli("read", ansi, "1.8.0", "--protocol", "c1218", "--key-file", path).code == 0
+    file = KeyFile(str(path))
+    assert file.keys.ek == bytes.fromhex(EK) and file.ticket.secret == bytes.fromhex(TICKET) and not file.is_ticket
+
+
+def test_a_ticket_key_deciphers_nothing(cli: Any, tmp_path: Path) -> None:
+    ran = cli("trace", "00", "--key-file", ticket_file(tmp_path, f'ticket = "{TICKET}"'))
+    assert ran.code == 2 and "holds no encryption key" in ran.err

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+from metersdk.apdu.keys import Keys, TicketKey
 from metersdk.dialog.c1218_meter import serve_c1218
 from metersdk.dialog.hearing import Hearing
 from metersdk.dialog.opening import Plan, open_session
@@ -103,6 +104,7 @@ class C1219Rig:
     model: LineModel = field(default_factory=lambda: LineModel(baud=9600))
     baud: int | None = None
     password: str | None = READER
+    keys: Keys | TicketKey | None = None
     protocol: str = "c1218"
     options: dict[str, object] = field(default_factory=dict)
     timing: Timing = field(default_factory=Timing)
@@ -118,7 +120,7 @@ class C1219Rig:
             baud=self.baud,
             hardware_parity=False,
             password=self.password,
-            keys=None,
+            keys=self.keys,
             quirks=Quirks(),
             timing=self.timing,
         )
