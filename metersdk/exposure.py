@@ -76,10 +76,11 @@ class Exposed:
 class Exposure:
     """What one client without a password reaches.
 
-    ``refused`` says why there was no association, empty if there was one; ``findings`` is what the protocol tolerated.
+    ``client`` is whose rights they are, None where the protocol knows no clients. ``refused`` says why there was no
+    association, empty if there was one; ``findings`` is what the protocol tolerated.
     """
 
-    client: int
+    client: int | None
     identity: Identity | None
     items: tuple[Exposed, ...]
     refused: str = ""
@@ -172,7 +173,8 @@ def examined(opening: AbstractContextManager[Meter], client: int) -> Exposure:
             spoken = identity.protocol.partition(":")[0]
             look = {"dlms": _over_dlms, "c1218": _over_tables, "c1222": _over_tables}.get(spoken, _over_text)
             items = tuple(sorted(look(meter), key=lambda item: -item.severity))
-            return Exposure(client, identity, items, "", tuple(meter.findings))
+            whose = client if spoken == "dlms" else None
+            return Exposure(whose, identity, items, "", tuple(meter.findings))
     except (AssociationRefused, SecurityError) as refusal:
         return Exposure(client, None, (), refusal.message)
 

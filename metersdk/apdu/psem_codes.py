@@ -133,7 +133,7 @@ _MEANING = {
 _HINTS = {
     0x01: "the meter gives no reason: check password, table number and the octets written",
     0x02: "the meter does not know this service: do without it, or read the whole table",
-    0x03: "log on with a password of a higher level; table 44 says which level a table wants",
+    0x03: "give a password (password=, --password-from), or one of a higher level: table 44 says what wants which",
     0x04: "the table may not exist, or be larger than one answer: see table 0, read it by offset",
     0x05: "this part of the table cannot be reached so: see DATA_ACCESS of table 0, read it whole or by offset",
     0x06: "try again in some seconds",

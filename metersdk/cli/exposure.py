@@ -33,7 +33,7 @@ def exposure(connection: Connection, fail_on: str) -> int:
             "exposed",
             rows,
             target=connection.name,
-            client=client,
+            client=found.client,
             identity=identity,
             refused=found.refused,
             worst=found.worst.name.lower(),
@@ -44,7 +44,7 @@ def exposure(connection: Connection, fail_on: str) -> int:
 def _show(connection: Connection, found: Exposure) -> None:
     out = connection.out
     if found.refused:
-        out.show(Text(f"Client {found.client} gets no association without a password: {found.refused}"))
+        out.show(Text(f"Without a password {_who(found)} gets no association: {found.refused}"))
         return
     table = grid(out.data, ("Severity", "What is open", "Where", "Known by"), [])
     for item in found.items:
@@ -53,7 +53,11 @@ def _show(connection: Connection, found: Exposure) -> None:
     out.show(table)
     for advice in dict.fromkeys(item.hint for item in found.items if item.hint):
         out.say(f"{advice}: {_named(found.items, advice)}")
-    out.say(f"client {found.client}; nothing was written, no password was tried", "dim")
+    out.say(f"seen by {_who(found)}; nothing was written, no password was tried", "dim")
+
+
+def _who(found: Exposure) -> str:
+    return "anybody" if found.client is None else f"client {found.client}"
 
 
 def _named(items: tuple[Exposed, ...], advice: str) -> str:

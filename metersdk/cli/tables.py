@@ -42,7 +42,8 @@ def table(
         sys.stdout.write(f"{_octets(found).hex()}\n")
     elif out.is_text:
         if isinstance(found, BaseModel):
-            out.show(pairs(_lines(found.model_dump())))
+            # Its findings went to stderr already.
+            out.show(pairs(_lines(found.model_dump(exclude={"findings"}))))
         else:
             sys.stdout.write(f"{_octets(found).hex()}\n")
             out.say(f"table {number} is not decoded: these are its octets", "dim")

@@ -25,7 +25,6 @@ from metersdk.model.c1219.configuration import MANUFACTURER, PENDING
 from metersdk.model.c1219.general import DeviceIdentification, ManufacturerIdentification
 from metersdk.model.c1219.readings import TABLES as READING_TABLES
 from metersdk.model.c1219.readings import readings
-from metersdk.model.c1219.security_tables import SECRET_TABLES
 from metersdk.model.c1219.vendor_tables import layouts_said
 from metersdk.model.clock import DateTime
 from metersdk.model.event import Event
@@ -146,18 +145,22 @@ class C1219Session(Unserved):
         if not present:
             raise LocalProtocolError("this meter has no registers (tables 23 to 28)", layer="data")
         self._tables.drop((*_CURRENT, *_FORMER, *present))
-        refused: list[PsemError] = []
+        refused: dict[int, PsemError] = {}
         for number in present:
             try:
                 yield from self._tables.raw(number)
             except PsemError as refusal:
-                refused.append(refusal)
-                yield Emit(Finding("c1219-unread", f"table {number}: {refusal.message}", "data", hint=refusal.hint))
+                refused[number] = refusal
         if len(refused) == len(present):
-            raise refused[0]
+            raise refused[present[0]]
+        for number, error in refused.items():
+            yield Emit(Finding("c1219-unread", f"table {number}: {error.message}", "data", hint=error.hint))
         yield from self._tables.wish(number for number in READING_TABLES if number not in _CURRENT + _FORMER)
         basis = yield from read_basis(self._tables, self._quirks)
-        return readings(self._tables.tables, clock=lambda moment: clock_of(moment, basis))
+        taken: list[Finding] = []
+        found = readings(self._tables.tables, clock=lambda moment: clock_of(moment, basis), findings=taken)
+        yield from map(Emit, taken)
+        return found
 
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
         set_number, wanted = yield from self._wanted(query)
@@ -195,10 +198,6 @@ class C1219Session(Unserved):
             if found is not None:
                 yield from map(Emit, found.findings)
                 return found
-        elif number % PENDING in SECRET_TABLES:
-            raise LocalProtocolError(
-                f"table {number} holds passwords or keys", hint="without raw=True its structure is shown"
-            )
         return (yield from self._tables.raw(number))
 
     def write_table(

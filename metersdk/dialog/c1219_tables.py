@@ -14,13 +14,15 @@ from metersdk.dialog.c1219_connection import C1219Connection
 from metersdk.dialog.psem import Access, Psem
 from metersdk.effects import Dialog, Emit
 from metersdk.errors import DecodeError, Finding, LimitExceeded, LocalProtocolError, PsemError
-from metersdk.model.c1219.configuration import Configuration
+from metersdk.model.c1219.configuration import PENDING, Configuration
 from metersdk.model.c1219.registry import Model, TableSet, model_for
+from metersdk.model.c1219.security_tables import SECRET_TABLES, ActualSecurity
 from metersdk.model.c1219.table import C1219Table
 
 T = TypeVar("T", bound=C1219Table)
 
 GENERAL, IDENTIFICATION = 0, 1
+_ACT_SECURITY, _SECURITY = 41, 42
 # Tables whose content changes by itself, or by what is read; all others of the standard are the meter's set-up.
 _CHANGING: Final = frozenset((3, 4, 7, 8, 23, 25, 26, 28, 32, *range(42, 46), 52, 55, 56, *range(63, 68), 74, 76))
 _SET_UP: Final = frozenset(range(80)) - _CHANGING
@@ -104,20 +106,63 @@ class TableReader:
         """The octets of a table, as they are now.
 
         Raises:
-            LocalProtocolError: table 0 does not list it.
+            LocalProtocolError: table 0 does not list it, or it holds passwords or keys.
             PsemError: refused.
         """
-        configuration = yield from self.configuration()
-        if not configuration.has_table(number):
+        if number % PENDING in SECRET_TABLES:
             raise LocalProtocolError(
-                f"this meter has no table {number}", layer="data", hint=f"it has {_listed(configuration)}"
+                f"table {number} holds passwords or keys", hint="without raw=True (--raw) its structure is shown"
             )
+        configuration = yield from self._listing(number)
         if number == GENERAL:
             return self.tables.raw(GENERAL)
         access = Access(int(configuration.data_access))
         octets = yield from self._connection.keep_asking(lambda psem: _in_parts(psem, number, access))
         self.tables.add(number, octets)
         return octets
+
+    def _listing(self, number: int) -> Dialog[Configuration]:
+        """Table 0, which lists this table.
+
+        Raises:
+            LocalProtocolError: it does not.
+        """
+        configuration = yield from self.configuration()
+        if not configuration.has_table(number):
+            raise LocalProtocolError(
+                f"this meter has no table {number}", layer="data", hint=f"it has {_listed(configuration)}"
+            )
+        return configuration
+
+    def _structure(self, number: int) -> Dialog[None]:
+        """A table of passwords or keys without them: they stay in the meter, and so out of every record of the line.
+
+        Of table 42 the octet behind each password is read, of table 45 nothing: in it there is nothing else.
+
+        Raises:
+            LocalProtocolError: table 0 does not list it, or the meter lets no parts of tables be read.
+            PsemError: refused.
+        """
+        configuration = yield from self._listing(number)
+        limits = yield from self.typed(_ACT_SECURITY, ActualSecurity)
+        if limits is None:
+            raise LocalProtocolError(f"table {number}: the meter has no table 41, which says what is in it")
+        if number % PENDING != _SECURITY:
+            self.tables.add(number, bytes(limits.nbr_keys * limits.key_len))
+            return
+        if limits.nbr_passwords and not Access(int(configuration.data_access)) & Access.OFFSET:
+            raise LocalProtocolError(
+                f"table {number} is not read: the meter gives it with its passwords, or not at all",
+                hint="DATA_ACCESS of table 0 allows no reads by offset",
+            )
+        found = bytearray()
+        for _ in range(limits.nbr_passwords):
+            at = len(found) + limits.password_len
+            found += bytes(limits.password_len)
+            found += yield from self._connection.keep_asking(
+                lambda psem, at=at: psem.read(number, offset=at, count=1)  # type: ignore[misc]
+            )
+        self.tables.add(number, bytes(found))
 
     def get(self, number: int) -> Dialog[C1219Table | None]:
         """A table, decoded; what it needs is read first. None where nothing is known of its fields.
@@ -130,7 +175,9 @@ class TableReader:
             DecodeError: its octets do not fit its description.
         """
         yield from self.configuration()
-        if number not in _SET_UP or number not in self.tables:
+        if number % PENDING in SECRET_TABLES:
+            yield from self._structure(number)
+        elif number not in _SET_UP or number not in self.tables:
             yield from self.raw(number)
         if model_for(number, self.tables.extra) is None:
             return None
@@ -210,4 +257,17 @@ def _until_the_end(psem: Psem, number: int) -> Dialog[bytes]:
 
 
 def _listed(configuration: Configuration) -> str:
-    return ", ".join(map(str, configuration.table_numbers))
+    """``"0 to 8, 10, 11"``."""
+    spans: list[tuple[int, int]] = []
+    for number in configuration.table_numbers:
+        if spans and spans[-1][1] == number - 1:
+            spans[-1] = (spans[-1][0], number)
+        else:
+            spans.append((number, number))
+    return ", ".join(_span(first, last) for first, last in spans)
+
+
+def _span(first: int, last: int) -> str:
+    if last - first < 2:
+        return ", ".join(map(str, range(first, last + 1)))
+    return f"{first} to {last}"

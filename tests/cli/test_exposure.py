@@ -24,6 +24,12 @@ def test_json(cli: Any) -> None:
     assert {"severity", "code", "text", "where", "proof", "hint"} == set(document["exposed"][0])
 
 
+def test_an_ansi_meter_knows_no_clients(cli: Any) -> None:
+    ran = cli("exposure", "sim://ansi")
+    assert ran.code == 0 and "client" not in ran.err and "seen by anybody" in ran.err
+    assert cli("exposure", "sim://ansi", "--json").document["client"] is None
+
+
 def test_a_password_is_a_mistake(cli: Any) -> None:
     ran = cli("exposure", SIM, "--password-from", "env:METER_PASSWORD")
     assert ran.code == 2 and "without a password" in ran.err

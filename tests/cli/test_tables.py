@@ -20,6 +20,7 @@ def master(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_table_for_people_and_for_programs(cli: Any) -> None:
     ran = cli("table", SIM, 1)
     assert ran.code == 0 and "mfg_serial_number" in ran.out and "26010042" in ran.out
+    assert "findings" not in ran.out
     document = cli("table", SIM, 1, "--json").document
     assert document["table"]["number"] == 1 and document["table"]["octets"] is None
     assert document["table"]["decoded"]["mfg_serial_number"] == "26010042"
@@ -38,6 +39,17 @@ def test_octets_where_nothing_is_known_of_the_fields(cli: Any) -> None:
     assert ran.code == 0 and len(bytes.fromhex(ran.out.strip())) > 30_000 and "not decoded" in ran.err
     table = cli("table", SIM, 64, *READER, "--json").document["table"]
     assert table["decoded"] is None and len(table["octets"]) > 60_000
+
+
+def test_what_wants_a_password_says_so_once(cli: Any) -> None:
+    ran = cli("registers", SIM)
+    assert ran.code == 7 and ran.err.count("\n") == 2 and "(isc)" in ran.err
+    assert "hint: give a password (password=, --password-from)" in ran.err
+
+
+def test_a_table_that_is_not_there_tells_which_are(cli: Any) -> None:
+    ran = cli("table", SIM, 999)
+    assert ran.code == 2 and "it has 0 to 8, 10 to 16, 20 to 28, 30 to 33, 40 to 44, 50 to 56" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,13 @@ from metersdk.errors import (
     PsemError,
 )
 from metersdk.model.c1219.general import ManufacturerIdentification
+from metersdk.model.c1219.security_tables import Keys, Security
 from metersdk.model.c1219.table import C1219Table
 from metersdk.model.quantity import Unit
 from metersdk.port.line import LineModel
 from metersdk.simulator.c1219_faults import C1218Faults
+
+KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
 
 
 def master(**more: Any) -> C1219Rig:
@@ -155,6 +158,32 @@ def test_passwords_are_not_shown() -> None:
     assert isinstance(shown, C1219Table) and "12345678" not in repr(shown) + shown.model_dump_json()
     with pytest.raises(LocalProtocolError, match="passwords or keys"):
         meter.table(42, raw=True)
+
+
+def test_passwords_and_keys_do_not_leave_the_meter() -> None:
+    """Nor do they stand in a record of the line: only the octets between them are asked for."""
+    secret = ('model = "SMALL"', 'model = "SMALL"\nsecret_level = 2')
+    key = ("[c1219.registers]", f'[[c1219.key]]\nid = 1\nkey = "{KEY.hex()}"\n[c1219.registers]')
+    rig = master(changes=(secret, key))
+    port = rig.port()
+    meter = rig.connect(port)
+    heard = [event.data for event in port.log]
+    shown, keys = meter.table(42), meter.table(45)
+    heard = [event.data for event in port.log][len(heard) :]
+    assert heard and not any(word in b"".join(heard) for word in (b"12345678", b"87654321", KEY))
+    assert isinstance(shown, Security) and isinstance(keys, Keys)
+    assert [each.password for each in shown.security_entries] == [None, None]
+    assert [each.access_permissions.group_perm_0_flag for each in shown.security_entries] == [True, True]
+    assert [each.key for each in keys.key_entries] == [None]
+    whole = rig.but(changes=(secret, key, ('ni1 = "int32"', 'ni1 = "int32"\ndata_access = "full"')))
+    with pytest.raises(LocalProtocolError, match="with its passwords, or not at all"):
+        whole.connect().table(42)
+
+
+def test_what_is_taken_for_granted_of_registers_is_a_finding() -> None:
+    meter = master(changes=(('ni1 = "int32"', 'ni1 = "int32"\nwithout = [16]'),)).connect()
+    meter.registers()
+    assert "c1219-scale" in {finding.code for finding in meter.findings}
 
 
 def test_writing_is_for_those_who_say_so() -> None:
