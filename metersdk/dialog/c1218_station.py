@@ -19,6 +19,9 @@ DEFAULT_BAUD: Final = 9600
 _CHARACTER_BITS: Final = 10
 # Nobody speaks into a line that is not silent: after so many seconds a damaged packet is over.
 _GAP: Final = 0.1
+# A probe may still have the last ACK in its own buffer when the driver takes it for sent: seconds until the speed is
+# changed. The meter says nothing before it hears the next request.
+_BEFORE_SWITCH: Final = 0.05
 # A service unit has 255 packets at most; whoever sends more has no end.
 MOST_PACKETS: Final = 256
 _SILENT: Final = (
@@ -195,6 +198,8 @@ class Station(ABC):
     def _set_line(self, baud: int) -> Dialog[None]:
         self.baud = baud
         if baud != self._line_baud:
+            if self._line_baud is not None and not self._server:
+                yield Sleep(_BEFORE_SWITCH)
             self._line_baud = baud
             yield SetLine(baud)
 
