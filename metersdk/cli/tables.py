@@ -13,6 +13,8 @@ from metersdk.cli.output import Output, grid, pairs
 from metersdk.cli.reading import show_readings, text_of
 from metersdk.cli.speech import ask
 from metersdk.errors import LocalProtocolError
+from metersdk.model.c1219.configuration import PENDING
+from metersdk.model.c1219.security_tables import SECRET_TABLES
 from metersdk.model.reading import plain
 from metersdk.model.snapshot import Snapshot
 
@@ -44,6 +46,8 @@ def table(
         if isinstance(found, BaseModel):
             # Its findings went to stderr already.
             out.show(pairs(_lines(found.model_dump(exclude={"findings"}))))
+            if number % PENDING in SECRET_TABLES:
+                out.say(f"passwords and keys of table {number} are not read", "dim")
         else:
             sys.stdout.write(f"{_octets(found).hex()}\n")
             out.say(f"table {number} is not decoded: these are its octets", "dim")

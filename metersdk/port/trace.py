@@ -5,7 +5,7 @@ The file is JSON lines. The first is a header, ``{"metersdk_trace": 1, "target":
 as ``**``, in both directions: a probe with an echo hands the password back. Every line is on its way to the disk before
 the session goes on, so a crash costs no more than the last one. What stands in P1 and P2 of IEC 62056-21 is masked,
 known as a secret or not; and the BCC of every command in which something is masked. So is the password of Security
-of C12.18, and what follows in a packet behind octets that are masked, its CRC among them.
+of C12.18 and C12.22, and what follows in a packet behind octets that are masked, its CRC among them.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ _PASSWORD = re.compile(rb"\x01P[12]\x02\(?([^\x03()]+)\)?(?:\x03(.))?", re.DOTAL
 _COMMAND = re.compile(rb"\x01[A-Z][0-9]\x02[^\x03\x04]*[\x03\x04](.)", re.DOTALL)
 # Security of C12.18 in one packet: 20 octets, with or without a user id; and what begins any packet.
 _SECURITY = re.compile(rb"\xee.[\x00-\x03\x20-\x23]\x00\x00[\x15\x17]\x51(.{20})", re.DOTALL)
+# The same in a message of C12.22: an octet string in an external, then the control octet of EPSEM.
+_SECURITY_C1222 = re.compile(rb"\x28[\x00-\x7f]\x81[\x00-\x7f][\x80-\xff][\x15\x17]\x51(.{20})", re.DOTALL)
 _PACKET = re.compile(rb"\xee.[\x00-\x03\x20-\x23\x80-\x83\xa0-\xa3\xc0-\xc3\xe0-\xe3].(..)", re.DOTALL)
 _PACKET_OVERHEAD = 8
 _CONTROLS = b"\x06\x15"
@@ -169,8 +171,9 @@ class Recorder:
         for command in _COMMAND.finditer(_bare(data)) if hidden else ():
             if not hidden.isdisjoint(range(*command.span())):
                 hidden.update(range(*command.span(1)))
-        for password in _SECURITY.finditer(data):
-            hidden.update(range(*password.span(1)))
+        for pattern in (_SECURITY, _SECURITY_C1222):
+            for password in pattern.finditer(data):
+                hidden.update(range(*password.span(1)))
         return _with_checks(data, hidden) if hidden else hidden
 
     def _write(self, now: float, direction: Direction, **content: object) -> None:

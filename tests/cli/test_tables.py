@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +47,17 @@ def test_what_wants_a_password_says_so_once(cli: Any) -> None:
     ran = cli("registers", SIM)
     assert ran.code == 7 and ran.err.count("\n") == 2 and "(isc)" in ran.err
     assert "hint: give a password (password=, --password-from)" in ran.err
+
+
+def test_what_is_not_shown_of_a_table_is_said(cli: Any, tmp_path: Path) -> None:
+    text = resources.files("metersdk.simulator").joinpath("images/ansi.toml").read_text("utf-8")
+    key = '[[c1219.key]]\nid = 1\nkey = "00112233445566778899AABBCCDDEEFF"\n'
+    image = tmp_path / "secret.toml"
+    image.write_text(text.replace("[c1219]\n", "[c1219]\nsecret_level = 2\n", 1) + key)
+    passwords = cli("table", f"sim://{image}?protocol=c1218", 42, *MASTER)
+    assert passwords.code == 0 and "security_entries[1].access_permissions.group_perm_1_flag  True" in passwords.out
+    keys = cli("table", f"sim://{image}?protocol=c1218", 45, *MASTER)
+    assert (keys.code, keys.out.strip()) == (0, "") and "passwords and keys of table 45 are not read" in keys.err
 
 
 def test_a_table_that_is_not_there_tells_which_are(cli: Any) -> None:

@@ -149,6 +149,8 @@ def test_a_recorded_session(cli: Any, tmp_path: Path) -> None:
         meter.table(1)
     ran = cli("trace", str(recording))
     assert ran.code == 0 and "12345678" not in ran.out
+    # Nor how long the password is: what it is filled up with is masked, too.
+    assert "15" + "51" + 20 * "**" in recording.read_text()
     names = [line.split("  ") for line in ran.out.splitlines()]
     text = ran.out
     assert names and "identify (20)" in text and "logon (50)" in text and "read (30)  ST 1" in text
