@@ -19,7 +19,17 @@ from metersdk.dialog.psem_services import PsemServices
 from metersdk.dialog.psem_services import PsemTiming as PsemTiming
 from metersdk.dialog.psem_services import Transport as Transport
 from metersdk.effects import Dialog, Emit, Sleep, State
-from metersdk.errors import LimitExceeded, MeterError, NoAnswer, PortClosed, PsemError, RemoteProtocolError
+from metersdk.errors import (
+    ChecksumError,
+    DecodeError,
+    LimitExceeded,
+    LinkError,
+    MeterError,
+    NoAnswer,
+    PortClosed,
+    PsemError,
+    RemoteProtocolError,
+)
 
 # Sessions in the place of one that the meter gave up (rno), at most.
 _RENEWALS = 3
@@ -116,7 +126,11 @@ class Psem(PsemServices):
         """Say good-bye from whatever state; what goes wrong in it no longer counts."""
         try:
             if self.state == "session":
-                yield from self._once(Plain(Service.LOGOFF))
+                try:
+                    yield from self._once(Plain(Service.LOGOFF))
+                except (LinkError, ChecksumError, DecodeError):
+                    # Its answer was lost behind that to a request that was interrupted. Terminate holds in any state.
+                    pass
                 self.state = "id"
             if self.state == "id":
                 yield from self.terminate()

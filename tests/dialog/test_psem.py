@@ -16,6 +16,7 @@ from metersdk.errors import (
     AuthenticationFailed,
     ChecksumError,
     DecodeError,
+    LinkError,
     LocalProtocolError,
     MeterError,
     NoAnswer,
@@ -389,6 +390,15 @@ def test_good_bye_survives_everything() -> None:
     result(psem.close())
     assert psem.state == "base"
     assert result(Psem(Scripted([])).close()) is None
+
+
+def test_a_session_is_ended_though_the_answer_to_logoff_is_lost() -> None:
+    """As after Ctrl-C amid a long answer: the next session would find the meter at another speed."""
+    link = ScriptedLink([LinkError("out of step"), "00"])
+    psem = Psem(link)
+    psem.state = "session"
+    result(psem.close())
+    assert link.asked == ["52", "21"] and psem.state == "base"
 
 
 @pytest.mark.parametrize(
