@@ -56,7 +56,7 @@ def _port(evidence: Evidence) -> Finding | None:
     error = evidence.error
     if isinstance(error, PortBusy):
         return finding(Cause.PORT_BUSY, error.message)
-    if isinstance(error, PortClosed):
+    if isinstance(error, PortClosed) and evidence.line:
         return finding(Cause.TWO_READERS if error.state == "shared" else Cause.UNPLUGGED, error.message)
     return None
 

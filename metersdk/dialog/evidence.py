@@ -81,12 +81,14 @@ class Evidence:
         error: what the session failed with, None if it did not fail.
         counters: what the driver counted, None where it counts nothing.
         parity: ``software`` where bit 7 of what was heard is the parity bit of the line; ``hardware`` where it is lost.
+        line: there is a line, with a probe at its end; False for a connection over a network.
     """
 
     turns: tuple[Turn, ...]
     error: MeterError | None = None
     counters: LineCounters | None = None
     parity: str = "software"
+    line: bool = True
 
 
 class Record:

@@ -60,7 +60,7 @@ class LineWatch:
     def evidence(self, error: MeterError | None = None) -> Evidence:
         """All that is known by now."""
         counters = self._counters() if self._counters is not None else None
-        return Evidence(self.record.turns, error, counters, self._parity)
+        return Evidence(self.record.turns, error, counters, self._parity, self._timed)
 
     def findings(self, error: MeterError | None = None) -> tuple[Finding, ...]:
         """What the line suffers from, the likeliest cause first; nothing for a line in order."""

@@ -70,6 +70,10 @@ def test_port_errors() -> None:
     assert [each.code for each in busy] == ["port-busy"] and "ModemManager" in busy[0].text
     shared = diagnose(Evidence((), PortClosed("another program reads from it, too", state="shared")))
     assert [each.code for each in shared] == ["two-readers"]
+    gone = PortClosed("the device went away")
+    assert [each.code for each in diagnose(Evidence((), gone))] == ["unplugged"]
+    # A network has no plug of a probe; the error says by itself that the peer closed the connection.
+    assert not diagnose(Evidence((), gone, line=False))
 
 
 def test_the_error_carries_cause_and_hint() -> None:
