@@ -83,8 +83,6 @@ def test_until_told_to_stop(tmp_path: Path, number: str, spoken: bool) -> None:
                 deadline = time.monotonic() + 30
                 while not os.write(master, b"\xaf\x3f\x21\x8d\x0a") or not _read(process, 0.9):
                     assert time.monotonic() < deadline
-            else:
-                time.sleep(0.3)
             process.send_signal(getattr(signal, number))
             out, err = process.communicate(timeout=60)
         finally:
