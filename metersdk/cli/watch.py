@@ -33,8 +33,9 @@ def watch(out: Output, target: str, seconds: float | None, count: int | None, tr
     try:
         if trace is not None:
             port = RecordingPort(port, trace, target=str(address))
-        out.say("listening; Ctrl-C ends it", "dim")
         try:
+            # Whoever reads this may press Ctrl-C at once.
+            out.say("listening; Ctrl-C ends it", "dim")
             with iterate(overhear(bauds, total=seconds, count=count), port) as events:
                 for event in events:
                     if isinstance(event, Burst):

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from metersdk.cli.output import Output
+
 SML = "sim://residential?speech=sml"
 
 
@@ -61,6 +63,16 @@ def test_nothing_is_sent_and_all_is_recorded(cli: Any, tmp_path: Path) -> None:
 def test_a_port_that_is_not_there(cli: Any) -> None:
     ran = cli("watch", "/dev/no-such-probe", "--json")
     assert ran.code == 3 and ran.error["class"] == "PortNotFound"
+
+
+def test_told_to_stop_as_soon_as_it_says_how(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: Output, text: str, style: str = "") -> None:
+        if text.startswith("listening"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Output, "say", interrupted)
+    ran = cli("watch", "sim://residential", "--jsonl")
+    assert ran.code == 0 and [line["type"] for line in ran.lines] == ["end"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo terminals and signals of POSIX")
