@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from metersdk.effects import Effect
+from metersdk.model.column import Cell
 from metersdk.model.profile import Profile
 
 Take = Callable[[Profile], Iterable[Effect]]
@@ -66,8 +67,10 @@ class Seam:
     def _behind(self, piece: Profile) -> Profile:
         assert self._last is not None
         last = self._last[0]
-        row = next((number for number, cells in enumerate(piece.rows()) if cells == last), None)
+        row = next((number for number, cells in enumerate(piece.rows()) if _are_same(cells, last)), None)
         if row is None and not self._is_beyond(piece):
+            # What comes behind a piece that was dropped joins on where the row itself comes again, and only there.
+            self._order = 0
             return piece[len(piece) :]
         self.is_open = False
         return piece if row is None else piece[row + 1 :]
@@ -78,3 +81,8 @@ class Seam:
         if first is None or last is None or (first.tzinfo is None) != (last.tzinfo is None):
             return False
         return (first - last).total_seconds() * self._order > 0
+
+
+def _are_same(cells: tuple[Cell, ...], others: tuple[Cell, ...]) -> bool:
+    """Cell by cell; NaN, which equals nothing, is the same as NaN."""
+    return all(a == b or (a != a and b != b) for a, b in zip(cells, others, strict=True))

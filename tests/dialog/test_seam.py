@@ -92,6 +92,26 @@ def test_what_does_not_join_is_not_joined(order: Literal[-1, 0, 1]) -> None:
     assert seam.is_open
 
 
+def test_a_row_that_came_back_changed_takes_no_rows_with_it() -> None:
+    """The piece that follows is later than the seam, but it is not what follows the seam."""
+    values, seam = joined([rows((1, 10), (2, 20))], [rows((2, 21), (3, 30)), rows((4, 40))])
+    assert values == [10, 20]
+    assert seam.is_open
+
+
+def test_a_row_with_nan_is_known_again() -> None:
+    def measured(*pairs: tuple[int, float]) -> Profile:
+        cells = (axdr.structure(axdr.octets(stamp(hour)), axdr.f32(value)) for hour, value in pairs)
+        return Profile.from_axdr(axdr.encode(axdr.array(*cells)), (CLOCK, ENERGY), period=3600)
+
+    seam = Seam(kept := Kept())
+    list(seam.take(measured((1, 1.5), (2, float("nan")))))
+    seam.open(order=1)
+    list(seam.take(measured((2, float("nan")), (3, 2.5))))
+    assert [str(row[1]) for piece in kept.pieces for row in piece.rows()] == ["1.5", "NaN", "2.5"]
+    assert not seam.is_open
+
+
 def test_nothing_had_come() -> None:
     values, seam = joined([], [rows((1, 10))])
     assert values == [10]
