@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from metersdk.apdu.axdr import Data, Plain
 from metersdk.apdu.columns import Values
-from metersdk.fast.axdr_layout import MISSING, UNDEFINED_DEVIATION, Buffer, Kind
+from metersdk.fast.axdr_layout import INTEGRAL, MISSING, UNDEFINED_DEVIATION, Buffer, Kind
 from metersdk.model.clock import DateTime
 from metersdk.model.fields import FractionField, ObisField, UnitField
 from metersdk.model.obis import Obis, name
@@ -195,6 +195,11 @@ class Column:
     def is_number(self) -> bool:
         """``raw`` holds the numbers of this column."""
         return self.cells.kind in _NUMBERS
+
+    @property
+    def is_integer(self) -> bool:
+        """``raw`` holds integers."""
+        return self.cells.kind in INTEGRAL
 
     @property
     def is_clock(self) -> bool:

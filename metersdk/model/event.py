@@ -171,7 +171,7 @@ def events_of_profile(profile: Profile, log: Obis) -> list[Event]:
     """The rows of an event log that was read as a profile: clock, event code, and what else was captured."""
     columns = profile.columns
     clock = profile.clock
-    numbers = [column for column in columns if column.is_number and not column.tells_time]
+    numbers = [column for column in columns if column.is_integer and not column.tells_time]
     code = next(
         filter(_tells_code, numbers), next((column for column in numbers[:1] if column.head.class_id == 1), None)
     )

@@ -89,6 +89,16 @@ def test_event_logs_over_dlms() -> None:
     assert all(len(event.values) == 1 for event in events)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.5])
+def test_a_float_is_no_event_code(value: float) -> None:
+    profile = Profile.from_axdr(
+        axdr.encode(axdr.array(axdr.structure(axdr.f64(value)))), [CaptureObject(1, "0.0.96.11.0.255", 2)]
+    )
+    (event,) = events_of_profile(profile, LOG)
+    assert event.code is None
+    assert str(event.values[0].value).lower() == str(value).replace("inf", "infinity")
+
+
 def test_order_and_names() -> None:
     early = Event(time=datetime(2026, 1, 1), log=LOG)
     late = Event(time=datetime(2026, 1, 2, tzinfo=UTC), log=LOG)
