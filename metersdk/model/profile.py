@@ -300,7 +300,7 @@ class Profile:
         names: list[str] = []
         for head, values in zip(self.head.columns, self.table.columns, strict=True):
             word = re.sub(r"\W+", "_", head.name, flags=re.ASCII).strip("_").lower() or "column"
-            word = "time" if values.kind is Kind.CLOCK or head.class_id == 8 else word
+            word = "time" if values.kind is Kind.CLOCK or (head.class_id, head.attribute) == (8, 2) else word
             word = f"c_{word}" if not word[0].isalpha() or keyword.iskeyword(word) else word
             count = sum(re.fullmatch(rf"{re.escape(word)}(_n\d+)?", seen) is not None for seen in names)
             names.append(f"{word}_n{count + 1}" if count else word)

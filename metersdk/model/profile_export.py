@@ -133,6 +133,9 @@ def _numpy(np: Any, column: Column) -> Any:
     kind = _NUMPY[column.cells.kind]
     numbers = np.frombuffer(column.raw, kind) if len(column) else np.zeros(0, kind)
     numerator, denominator = ratio_of(column.head)
+    if (numerator, denominator) != (1, 1):
+        # Of a float32 too: the product need not fit one.
+        numbers = numbers.astype("float64")
     if numerator != 1:
         numbers = numbers * float(numerator)
     if denominator != 1:
@@ -218,8 +221,18 @@ def polars_frame(columns: Sequence[Column], fields: Sequence[str]) -> Any:
             times = [None if state == MISSING else time for time, state in zip(known, column.valid, strict=True)]
             stamps = polars.Series(field, times, dtype=polars.Int64).cast(polars.Datetime("ms"))
             series.append(stamps.dt.replace_time_zone(str(UTC)))
-        elif column.is_number or {type(value) for value in values} <= {bytes, type(None)}:
+        elif column.is_number:
+            series.append(_polars_numbers(polars, column, field, values))
+        elif {type(value) for value in values} <= {bytes, type(None)}:
             series.append(polars.Series(field, values))
         else:
             series.append(polars.Series(field, [None if value is None else str(plain(value)) for value in values]))
     return polars.DataFrame(series)
+
+
+def _polars_numbers(polars: Any, column: Column, field: str, values: list[object]) -> Any:
+    """As in the other frames: scaled numbers are floats; no type is guessed from the first rows."""
+    if ratio_of(column.head) != (1, 1):
+        numbers = [None if value is None else float(value) for value in values]  # type: ignore[arg-type]
+        return polars.Series(field, numbers, dtype=polars.Float64)
+    return polars.Series(field, values, dtype=polars.UInt64 if column.cells.kind is Kind.U64 else None)

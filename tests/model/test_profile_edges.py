@@ -10,7 +10,7 @@ import pytest
 from metersdk.apdu import axdr
 from metersdk.errors import LocalProtocolError
 from metersdk.model.column import CaptureObject
-from metersdk.model.profile import Profile
+from metersdk.model.profile import Profile, ProfileHead
 from metersdk.model.query import ProfileQuery
 from metersdk.model.span import span
 
@@ -60,8 +60,37 @@ def test_a_float32_is_the_same_number_in_csv_and_json() -> None:
         assert json.loads(profile.to_json(), parse_float=str)["columns"][0]["values"] == [text, None]
 
 
+def test_a_scaled_float32_is_no_float32_in_frames() -> None:
+    numpy = pytest.importorskip("numpy")
+    buffer = axdr.encode(axdr.array(*(axdr.structure(axdr.f32(x)) for x in (3e38, 1.5))))
+    profile = Profile.from_axdr(buffer, [VOLTAGE], scalers={"1.0.32.7.0.255": (3, 35)})
+    (values,) = profile.to_numpy().values()
+    assert (
+        values.dtype == "float64"
+        and numpy.isfinite(values).all()
+        and values.tolist() == [profile.columns[0].plain(n) for n in (0, 1)]
+    )
+
+
 def test_a_span_out_of_reach_is_told() -> None:
     with pytest.raises(LocalProtocolError, match="longer than any time"):
         span("99999999999999d")
     with pytest.raises(LocalProtocolError, match="was metered"):
         ProfileQuery(last=timedelta(days=999_999_999)).window(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("numbers", [(1, 2**64 - 1), (2**63, 1), (0, 5)])
+@pytest.mark.parametrize("scaler", [None, 0, -3, 127])
+def test_numbers_of_any_size_go_into_polars(numbers: tuple[int, int], scaler: int | None) -> None:
+    pytest.importorskip("polars")
+    buffer = axdr.encode(axdr.array(*(axdr.structure(axdr.u64(number)) for number in numbers)))
+    scalers = {} if scaler is None else {"1.0.32.7.0.255": (scaler, 35)}
+    profile = Profile.from_axdr(buffer, [VOLTAGE], scalers=scalers)
+    (values,) = profile.to_polars().to_dict(as_series=False).values()
+    expected = [float(str(value)) for value in profile.columns[0]]
+    assert values == (list(numbers) if not scaler else pytest.approx(expected, rel=1e-15))
+
+
+def test_the_status_of_the_clock_is_not_the_time() -> None:
+    head = ProfileHead.of([CaptureObject(8, "0.0.1.0.0.255", 4), CLOCK])
+    assert Profile(head).fields[1] == "time"
