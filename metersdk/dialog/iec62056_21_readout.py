@@ -18,7 +18,7 @@ from zlib import crc32
 from metersdk.apdu.dataset import DataSet, DataSetParser, raise_error_message
 from metersdk.dialog.iec62056_21 import SignedOn, sign_off
 from metersdk.dialog.optical import OpticalLine, OpticalTiming, Parity
-from metersdk.effects import Dialog, Emit, Now, Progress, State
+from metersdk.effects import Dialog, Emit, Now, Progress, Sleep, State
 from metersdk.errors import (
     Cancel,
     ChecksumError,
@@ -92,9 +92,11 @@ class _Collected:
         self.octets = 0
         # The first two sets of all, kept or not: a lone one may be an error message.
         self.head: list[DataSet] = []
-        # Of the block under way, and of one that nothing proved: the same text twice is proof enough.
+        # Of the block under way, of the one before it, and of one that nothing proved: the same text twice is proof
+        # enough.
         self._block_octets = 0
         self._check = 0
+        self._before: int | None = None
         self._unproved: int | None = None
         self._proved: tuple[DataSetParser, int, int, list[DataSet]] = self._state()
 
@@ -123,10 +125,14 @@ class _Collected:
         before, self._unproved = self._unproved, self._check if end.proved is None else None
         return before is not None and before == self._unproved
 
+    def is_block_before(self) -> bool:
+        """Whether the block under way has the text of the one before it."""
+        return self._check == self._before
+
     def prove(self) -> bool:
         """The block under way is right, there is no way back; False if it was empty."""
         self._proved = self._state()
-        self._check, self._unproved = 0, None
+        self._before, self._check, self._unproved = self._check, 0, None
         held, self._block_octets = self._block_octets, 0
         return held > 0
 
@@ -180,7 +186,10 @@ def conforming(home: Readout) -> Readout:
 
 def _blocks(signed: SignedOn, deadline: float, home: _Collected) -> Dialog[Readout]:
     line = signed.line
+    reaction = line.timing.reaction(signed.identification is not None and signed.identification.is_fast)
     failures = empty = 0
+    # Nothing came for an ACK: either it was lost, or the block behind it was. NAK brings back either.
+    doubt = False
     proved: bool | None = True
     while True:
         scanner = BlockScanner(add=signed.settings.checksum == "add")
@@ -194,11 +203,19 @@ def _blocks(signed: SignedOn, deadline: float, home: _Collected) -> Dialog[Reado
             if not end.partial:
                 break
             failures = 0
-            empty = 0 if home.prove() else empty + 1
+            if doubt and home.is_block_before():
+                line.note("block-duplicate", "a block came twice, for the acknowledgement of the first was lost")
+                yield Emit(home.withdraw())
+            else:
+                empty = 0 if home.prove() else empty + 1
             if empty > REPEATS:
                 raise LimitExceeded("partial blocks without data, one after the other", layer="frame", state="readout")
+            doubt = False
+            # tr binds the reader, too.
+            yield Sleep(reaction)
             yield from line.send(bytes((ACK,)))
             continue
+        doubt = doubt or not (scanner.started or scanner.preamble)
         failures += 1
         if failures > REPEATS:
             raise _given_up(line, scanner)

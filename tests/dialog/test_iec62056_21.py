@@ -343,6 +343,28 @@ def test_partial_blocks_with_a_bad_one_amid(size: int) -> None:
     assert is_whole(home) and codes(home) == ["block-repeated"]
 
 
+def test_the_reader_keeps_tr_between_blocks() -> None:
+    line = port(meter(block_size=40))
+    assert is_whole(run(read(), line))
+    sends = [e for e in line.log if e.kind == "send"]
+    assert [e.data for e in sends].count(b"\x06") == 2
+    assert all(0.2 - 1e-6 <= b.start - a.end <= 1.5 for a, b in pairwise(sends))
+
+
+@pytest.mark.parametrize("lost", [2, 3])
+def test_a_block_whose_acknowledgement_was_lost_is_taken_once(lost: int) -> None:
+    line = port(meter(block_size=40), replace(LINE, drop_requests=frozenset({lost})))
+    home = run(read(), line)
+    assert is_whole(home) and codes(home) == ["block-repeated", "block-duplicate"]
+
+
+def test_blocks_of_the_same_text_are_as_many_as_were_sent() -> None:
+    lines = b"1.8.0(1)\r\n" * 3
+    line = port(OpticalMeter(b"/ABC5METER", lambda: lines, block_size=10), replace(LINE, drop_requests=frozenset({3})))
+    home = run(read(), line)
+    assert home.text == lines + b"!\r\n" and codes(home) == ["block-repeated", "block-duplicate"]
+
+
 def test_parity_errors_are_found_and_placed() -> None:
     message = to_line(block(DATA + b"!\r\n"))
     one, two = bytearray(message), bytearray(message)
