@@ -19,6 +19,8 @@ sender, and the CRC. The rules that follow keep an answer from being taken for t
 * Silence after the ACK: the last packet is sent again as it was. If the meter had taken it, it drops it; so no request
   is carried out twice. Silence again: the request is made anew, if it is one that changes nothing (Identify, Read,
   Wait). Any other ends in an error with ``retryable`` false: whether it was carried out is not known.
+* Silence or noise at a new speed: the ACK to the answer that changed it may have been lost, and the meter still says
+  that answer at the old one. It is asked for there with NAK, acknowledged once more, and the packet is sent again.
 * The toggle of the last packet with another CRC, or a sequence that does not count down by 1: a packet between was
   lost although the meter saw an ACK. What follows is acknowledged and dropped up to its end; then as above.
 
@@ -132,7 +134,10 @@ class C1218Link(Station):
         C1218Settings(packet_size=packet_size, packets=packets)
         self.packet_size = packet_size
         self.packets = packets
-        yield from self._set_line(baud or self.baud)
+        baud = baud or self.baud
+        if baud != self.baud and not self._server:
+            self.other_baud = self.baud
+        yield from self._set_line(baud)
 
     def send(self, payload: bytes, deadline: float = inf) -> Dialog[None]:
         """Send one service unit; every packet is acknowledged when it returns. A client that begins a new request

@@ -22,6 +22,8 @@ _GAP: Final = 0.1
 # A probe may still have the last ACK in its own buffer when the driver takes it for sent: seconds until the speed is
 # changed. The meter says nothing before it hears the next request.
 _BEFORE_SWITCH: Final = 0.05
+# Times a damaged answer is asked for once more at the speed before.
+_LOOKS: Final = 3
 # A service unit has 255 packets at most; whoever sends more has no end.
 MOST_PACKETS: Final = 256
 _SILENT: Final = (
@@ -144,6 +146,8 @@ class Station(ABC):
         settings: as given.
         tally: what became of the packets.
         packet_size, packets, baud: what is agreed on.
+        other_baud: speed at which the peer may still be, if the last ACK at it was lost; None once it is heard at the
+            present one.
     """
 
     def __init__(
@@ -154,6 +158,7 @@ class Station(ABC):
         self.packet_size = settings.packet_size
         self.packets = settings.packets
         self.baud = settings.baud
+        self.other_baud: int | None = None
         self._buffer = buffer
         self._reader = PacketReader(buffer)
         self._server = server
@@ -317,11 +322,16 @@ class Station(ABC):
             if attempt and now >= deadline:
                 break
             if attempt:
+                yield from self._look_back()
                 yield from self._repeated()
-            sent, refused = yield from self._try(packet, octets, deadline)
+            # A peer that has missed the change of speed has so many copies of its answer, and is to waste none.
+            is_first_there = not attempt and self.other_baud is not None
+            patience = self._response / 2 if is_first_there else self._response
+            sent, refused = yield from self._try(packet, octets, patience, deadline)
             if sent is None and self._enough:
                 sent = Sent.ACKNOWLEDGED
             if sent is not None:
+                self.other_baud = None
                 if self._faults is None or self._faults.toggles():
                     self._toggle = not packet.toggle
                 return sent
@@ -334,14 +344,41 @@ class Station(ABC):
         self._buffer.counts.repeats += 1
         yield from self._note("c1218-repeated", "packets were sent again: they were not acknowledged", _HINT)
 
-    def _try(self, packet: Packet, octets: bytes, deadline: float) -> Dialog[tuple[Sent | None, bool]]:
+    def _look_back(self) -> Dialog[None]:
+        """Ask at the other speed for the last answer, and acknowledge it once more.
+
+        The speed changes on our side once our ACK has left, on the peer's once it has come. If it was lost, the peer
+        is silent at the new speed, and its answer, which it repeats, is noise there.
+        """
+        for _ in range(_LOOKS):
+            if self.other_baud is None:
+                return
+            yield from self._swap_speeds()
+            yield from self._put_control(NAK)
+            now: float = yield Now()
+            unit = yield from self._hear(now + self.settings.character_timeout + self.settings.latency)
+            if isinstance(unit, Packet) and self._kind(unit) is Kind.DUPLICATE:
+                yield from self._take_again()
+            elif isinstance(unit, Packet):
+                # Of a session that was ended: its toggle means nothing for the next one.
+                yield from self._put_control(ACK)
+            yield from self._swap_speeds()
+            if unit is not Mark.DAMAGED:
+                return
+
+    def _swap_speeds(self) -> Dialog[None]:
+        """Whoever is interrupted between two of them is still right about where the peer may be."""
+        here, self.other_baud = self.other_baud, self.baud
+        yield from self._set_line(here or self.baud)
+
+    def _try(self, packet: Packet, octets: bytes, patience: float, deadline: float) -> Dialog[tuple[Sent | None, bool]]:
         """Send it once: what became of it, None if it is to be sent again; and whether it was refused."""
         self.tally.sent += 1
         begun: float = yield Now()
         yield from self._put_packet(octets)
         now: float = yield Now()
         # Some drivers say that octets have left while they are still in the chip.
-        until = min(max(now, begun + self._line_time(len(octets))) + self._response, deadline)
+        until = min(max(now, begun + self._line_time(len(octets))) + patience, deadline)
         again = 0
         for _ in range(MOST_PACKETS):
             unit = yield from self._hear(until)
@@ -352,6 +389,9 @@ class Station(ABC):
             if unit == NAK:
                 return None, True
             if not isinstance(unit, Packet):
+                if self.other_baud is not None:
+                    # It may be the last answer once more, at the speed before.
+                    break
                 again += 1
                 if again <= self.settings.retries + 1:
                     yield from self._put_control(NAK)

@@ -110,6 +110,9 @@ class C1218Opener:
             farewell.state = "id"
             yield from farewell.close()
         yield from link.open()
+        if last is not None:
+            # The last ACK of that session may have been lost: then the meter repeats its good-bye at the old speed.
+            link.other_baud = last.other_baud
 
     def _signed_on(self, psem: Psem) -> Dialog[Identification]:
         settings, quirks = self._settings, self._quirks

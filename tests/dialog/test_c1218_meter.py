@@ -10,10 +10,10 @@ from psem_rig import KEYS, PASSWORD, ChanceFaults, MemoryDevice, PsemRig, conten
 
 from metersdk.apdu.keys import Secret
 from metersdk.apdu.psem import Identification, Read, ReadOffset, Request, Response, TimingSetup
-from metersdk.dialog.c1218_link import C1218Link, C1218Settings
+from metersdk.dialog.c1218_link import C1218Link, C1218Settings, LinkFaults
 from metersdk.dialog.psem import STANDARD_BAUDS, Psem, PsemTiming, SignOn
 from metersdk.dialog.psem_meter import PsemRules
-from metersdk.effects import Dialog, Emit, Hide, SetLine, State
+from metersdk.effects import Dialog, Emit, Hide, Receive, SetLine, State
 from metersdk.errors import AuthenticationFailed, MeterError, NoAnswer, PsemError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.c1218 import Packet
@@ -85,6 +85,65 @@ def test_a_meter_that_agrees_to_a_speed_it_cannot() -> None:
     it.run(it.psem.sign_on(FULL))
     assert it.link.baud == 9600 and "psem-defaults" in it.codes
     assert it.run(it.psem.read(64, octets=3000)) == TABLES[64]
+
+
+class LoseControls(LinkFaults):
+    """Loses the ACKs and NAKs with these numbers; the second one of a sign-on is the ACK to Negotiate."""
+
+    def __init__(self, *lost: int) -> None:
+        self._lost, self._said = lost, 0
+
+    def acknowledgement(self, octet: bytes) -> bytes:
+        self._said += 1
+        return b"" if self._said in self._lost else octet
+
+
+@pytest.mark.parametrize("lost, seconds", [((), 0.3), ((2,), 1.5), ((2, 3), 4.0), ((2, 4), 4.0)])
+@pytest.mark.parametrize("baud", [1200, 19200, 57600])
+def test_a_lost_ack_behind_negotiate_costs_a_second(baud: int, lost: tuple[int, ...], seconds: float) -> None:
+    """The meter stays at the old speed, and repeats its answer there: the client asks for it, and says ACK again."""
+    it = rig()
+    it.link = C1218Link(it.settings, ReceiveBuffer(), faults=LoseControls(*lost))
+    it.psem = Psem(it.link)
+    it.run(it.link.open())
+    it.run(it.psem.sign_on(replace(FULL, bauds=(baud,))))
+    assert it.link.baud == baud and it.link.packet_size == 1024
+    # Three requests and their answers, at the speed itself.
+    assert it.port.now() < seconds + 1200 / baud
+    assert "psem-defaults" not in it.codes and it.link.other_baud is None
+    assert it.run(it.psem.read(64)) == TABLES[64]
+    assert it.device.users == [(2, b"reader    ")]
+
+
+def test_a_request_that_is_lost_at_the_new_speed_is_no_lost_ack() -> None:
+    """The meter is at the new speed, and its ACK to Logon is lost: looking back takes half a second, no more."""
+    it = rig(faults=LoseControls(3))
+    it.run(it.psem.sign_on(FULL))
+    assert it.link.baud == 57600 and it.device.users == [(2, b"reader    ")]
+    assert it.run(it.psem.read(64)) == TABLES[64]
+    assert it.port.now() < 3.0
+
+
+def test_a_peer_that_hears_nothing_at_the_new_speed_is_given_up_in_time() -> None:
+    def deaf(served: Dialog[None]) -> Dialog[None]:
+        answer: Any = None
+        changed = False
+        while True:
+            effect = served.send(answer)
+            changed = changed or effect == SetLine(57600)
+            if changed:
+                yield from silent()
+            answer = yield effect
+
+    def silent() -> Dialog[None]:
+        while True:
+            yield Receive(1000.0)
+
+    it = rig(wrapped=deaf)
+    with pytest.raises(NoAnswer):
+        it.run(it.psem.sign_on(FULL))
+    # Four times for Logon with three looks back, the pause, four times for Identify with three more.
+    assert it.port.now() < 4 * 2.0 + 3 * 0.7 + 7.0 + 4 * 2.0 + 3 * 0.7 + 1.0
 
 
 def test_the_session_ends_without_a_packet_for_the_traffic_time_out() -> None:

@@ -336,6 +336,31 @@ def test_the_session_of_a_reader_that_was_killed_is_ended(speed: int) -> None:
     meter.close()
 
 
+def test_a_lost_ack_behind_the_good_bye_does_not_hold_up_the_next_session() -> None:
+    """The meter repeats its answer to Terminate at 57600 Bd; the next session begins at 9600 Bd, and looks back."""
+    rig = C1219Rig()
+    port = rig.port()
+    meter = rig.connect(port)
+    meter.table(1)
+    session = meter._session
+    said: list[bytes] = []
+    send = port.send
+
+    def last_lost(data: bytes) -> None:
+        said.append(data)
+        # Logoff, its ACK, Terminate, its ACK: the last one is lost.
+        if data != b"\x06" or sum(each != b"\x06" for each in said) < 2:
+            send(data)
+
+    port.send = last_lost  # type: ignore[method-assign]
+    meter._run(session._connection.close())
+    port.send = send  # type: ignore[method-assign]
+    assert said[-1] == b"\x06"
+    begun = port.now()
+    assert meter.table(5) is not None
+    assert port.now() - begun < 2.5 and meter.identity.baud == 57600
+
+
 def test_a_probe_that_does_not_carry_the_speed() -> None:
     """The meter goes to 57600 Bd, and the head does not: the session goes on at 9600 Bd, with long packets."""
     rig = C1219Rig()
