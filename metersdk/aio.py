@@ -404,10 +404,11 @@ def aconnect(
         target: a device (``/dev/ttyUSB0``, ``COM3``) or a URL: ``serial:// tcp://host:port udp:// rfc2217:// pty://
             sim://NAME trace://FILE listen://:4059``. Its query keys (docs/targets.md) win over the arguments here.
         protocol: ``auto`` signs on at 300 Bd on a line (IEC 62056-21) and hands over to DLMS where the meter offers
-            mode E; on TCP and UDP it is ``dlms``. ``sml`` and ``push`` send nothing and listen to a meter that speaks
-            by itself: SML, or whatever it is; so does ``auto`` where octets come that are no answer. ``c1218`` is an
-            ANSI meter on an optical port; ``auto`` finds it where nobody answers the sign-on and HDLC. ``c1222`` is
-            an ANSI meter on a network, port 1153: ApTitles and the number of the key stand in the target.
+            mode E; on TCP and UDP it is ``dlms``, but on port 1153. ``sml`` and ``push`` send nothing and listen to a
+            meter that speaks by itself: SML, or whatever it is; so does ``auto`` where octets come that are no answer.
+            ``c1218`` is an ANSI meter on an optical port; ``auto`` finds it where nobody answers the sign-on and HDLC.
+            ``c1222`` is an ANSI meter on a network: ApTitles and the number of the key stand in the target; ``auto`` is
+            that on port 1153, which belongs to it, unless the target says how the connection is framed.
         password: for ``low`` and the ``high`` mechanisms but GMAC, and for the service Security of ANSI C12.
         authentication: left out: ``low`` with a password, ``high-gmac`` with keys, else ``none``.
         keys: encryption and authentication key, system title, invocation counter. C12.22 takes the encryption key,

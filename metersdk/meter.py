@@ -358,10 +358,11 @@ def connect(
         target: a device (``/dev/ttyUSB0``, ``COM3``) or a URL: ``serial:// tcp://host:port udp:// rfc2217:// pty://
             sim://NAME trace://FILE listen://:4059``. Its query keys (docs/targets.md) win over the arguments here.
         protocol: ``auto`` signs on at 300 Bd on a line (IEC 62056-21) and hands over to DLMS where the meter offers
-            mode E; on TCP and UDP it is ``dlms``. ``sml`` and ``push`` send nothing and listen to a meter that speaks
-            by itself: SML, or whatever it is; so does ``auto`` where octets come that are no answer. ``c1218`` is an
-            ANSI meter on an optical port; ``auto`` finds it where nobody answers the sign-on and HDLC. ``c1222`` is
-            an ANSI meter on a network, port 1153: ApTitles and the number of the key stand in the target.
+            mode E; on TCP and UDP it is ``dlms``, but on port 1153. ``sml`` and ``push`` send nothing and listen to a
+            meter that speaks by itself: SML, or whatever it is; so does ``auto`` where octets come that are no answer.
+            ``c1218`` is an ANSI meter on an optical port; ``auto`` finds it where nobody answers the sign-on and HDLC.
+            ``c1222`` is an ANSI meter on a network: ApTitles and the number of the key stand in the target; ``auto`` is
+            that on port 1153, which belongs to it, unless the target says how the connection is framed.
         password: for ``low`` and the ``high`` mechanisms but GMAC, and for the service Security of ANSI C12.
         authentication: left out: ``low`` with a password, ``high-gmac`` with keys, else ``none``.
         keys: encryption and authentication key, system title, invocation counter. C12.22 takes the encryption key,
@@ -449,14 +450,17 @@ def plan_for(
         # A replay goes the way the recorded session went, unless the target says what the connection carried.
         address.scheme == "trace" and address.framing is None and went_over_a_line(address.path)
     )
+    quirks = choose(vendor) or Quirks()
+    spoken = address.options.get("protocol", protocol)
+    if spoken == quirks.protocol == "auto" and address.is_c1222:
+        spoken = "c1222"
     # Vendor data of the user that are not well formed are told now, not amid a sign-on.
-    signs_on = is_line or "iec62056-21" in (protocol, address.options.get("protocol"))
-    if isinstance(keys, Keys) and keys.counter is None and "c1222" in (protocol, address.options.get("protocol")):
+    signs_on = is_line or spoken == "iec62056-21"
+    if isinstance(keys, Keys) and keys.counter is None and spoken == "c1222":
         # No meter of C12.22 is asked for the last one it saw: they are the time.
         keys = replace(keys, invocation_counter=UtcVectors())
     return Plan.of(
         {
-            "protocol": protocol,
             "authentication": authentication,
             "security": security,
             "client": client,
@@ -464,6 +468,7 @@ def plan_for(
             "user": user,
             "user_id": user_id,
             **address.options,
+            "protocol": spoken,
         },
         medium="line" if is_line else "datagram" if address.is_datagram else "stream",
         framing=None if address.framing == "optical" else address.framing,
@@ -471,7 +476,7 @@ def plan_for(
         hardware_parity=address.format != "8N1",
         password=password,
         keys=keys,
-        quirks=choose(vendor) or Quirks(),
+        quirks=quirks,
         timing=timing or Timing(),
         families=load().quirks if vendor is None and signs_on else None,
     )

@@ -141,7 +141,7 @@ _HINTS = {
     0x08: "the data are locked by the meter: try again later",
     0x09: "sign on again",
     0x0A: "the meter is in another state than was thought: sign on again",
-    0x0B: "check key, key number and security mode",
+    0x0B: "give keys (keys=, --key-file); check key, key number and security mode",
     0x0C: "check the called ApTitle",
     0x0D: "the node did not answer the relay in time: try again",
     0x0E: "the relay knows no way to this node: check the called ApTitle",

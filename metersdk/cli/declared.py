@@ -69,7 +69,7 @@ _CONNECTION: Options = (
         "--protocol",
         type=_PROTOCOL,
         default="auto",
-        help="auto: sign on where there is a line.",
+        help="auto: sign on where there is a line; C12.22 on port 1153, else DLMS.",
     ),
     click.option("--client", type=click.IntRange(1, 0xFFFF), help="Client address. [16, with a password or keys 1]"),
     click.option("--server", type=click.IntRange(0, 0xFFFF), default=1, show_default=True, help="Server address."),

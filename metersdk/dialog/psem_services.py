@@ -388,7 +388,8 @@ class PsemServices:
         """The answer of this kind; what passes by itself is waited for.
 
         Raises:
-            PsemError: any response but OK.
+            SecurityError: before a session stands: the meter wants another protection, or another key.
+            PsemError: any other response but OK.
         """
         answer = yield from self._patient(request, timeout)
         if isinstance(answer, Refusal) and answer.response == Response.RNO and (yield from self._renewed(request)):
@@ -450,8 +451,11 @@ class PsemServices:
                 hint="close the session, and open another one with the right password",
             )
 
-    def _error(self, request: Request, refusal: Refusal) -> PsemError:
+    def _error(self, request: Request, refusal: Refusal) -> PsemError | SecurityError:
         response = refusal.response
+        if response == Response.SME and self.state != "session":
+            text = f"{_subject(request)}: {response.describe}"
+            return SecurityError(text, layer="association", state=self.state, hint=response.hint)
         return PsemError(
             f"{_subject(request)}: {response.describe}",
             response=int(response),

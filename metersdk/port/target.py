@@ -4,7 +4,8 @@
 ``/dev/ttyUSB0`` ``COM3`` ``serial://..``  a serial line; ``pty://PATH`` a pseudo terminal
 ``tcp://host:port?framing=wrapper|hdlc``   4059 unless said; ``framing=optical``, or ``socket://``: an optical head or
                                            serial line behind a raw TCP socket, signed on to at the speed it has
-``udp://host:port``                        4059 unless said, as for ``tcp``; 1153 with ``protocol=c1222``
+``udp://host:port``                        4059 unless said, as for ``tcp``; 1153 with ``protocol=c1222``. At 1153
+                                           C12.22 is spoken, unless a protocol or a framing is said
 ``rfc2217://host:port``                    a serial line behind a server that can change its speed
 ``esphome://host/NAME``                    a serial_proxy of an ESPHome device (extra ``serialx``), 6053 unless said
 ``listen://[host]:port``                   the meter dials in
@@ -85,6 +86,11 @@ class Address:
     def is_line(self) -> bool:
         """Whether a meter is signed on to: over a UART here or behind a socket; simulated, unless framing is said."""
         return self.scheme in _LINES or self.framing == "optical" or (self.scheme == "sim" and self.framing is None)
+
+    @property
+    def is_c1222(self) -> bool:
+        """Whether the port is the one that IANA gave C12.22, and nothing else is said about the connection."""
+        return self.scheme in ("tcp", "udp", "listen") and self.port == C1222_PORT and self.framing is None
 
     @property
     def is_datagram(self) -> bool:

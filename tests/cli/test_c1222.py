@@ -48,7 +48,8 @@ def test_a_table_under_a_key(cli: Any, target: str, key_file: str) -> None:
 
 def test_without_the_key(cli: Any, target: str) -> None:
     ran = cli("table", target, 1, *READER)
-    assert ran.code == 7 and "security mechanism" in ran.err
+    assert ran.code == 6 and "security mechanism" in ran.err and "--key-file" in ran.err
+    assert cli("table", target, 1, *READER, "--json").error["class"] == "SecurityError"
 
 
 def test_another_key(cli: Any, target: str, tmp_path: Path) -> None:

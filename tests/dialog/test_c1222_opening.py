@@ -14,8 +14,9 @@ from metersdk.apdu.c1222 import SecurityMode
 from metersdk.apdu.cipher import Keys, Security
 from metersdk.dialog.c1222_opening import c1222_settings
 from metersdk.dialog.timing import Timing
-from metersdk.errors import AuthenticationFailed, LocalProtocolError, PsemError, SecurityError
+from metersdk.errors import AuthenticationFailed, LocalProtocolError, SecurityError
 from metersdk.meter import plan_for
+from metersdk.model.quirks import Quirks
 from metersdk.port.address import parse_address
 from metersdk.port.counters import UtcVectors
 from metersdk.port.trace import read_trace
@@ -89,6 +90,35 @@ def test_the_plan() -> None:
     assert plan("tcp://192.0.2.1", keys=Keys(KEY), protocol="dlms").c1222.key is None
 
 
+@pytest.mark.parametrize(
+    ("target", "protocol", "more"),
+    [
+        ("tcp://192.0.2.1:1153", "c1222", {}),
+        ("udp://192.0.2.1:1153?called=.1.2", "c1222", {}),
+        ("listen://:1153", "c1222", {}),
+        ("tcp://192.0.2.1:1153?protocol=auto", "c1222", {}),
+        ("tcp://192.0.2.1:4059", "auto", {}),
+        ("tcp://192.0.2.1", "auto", {}),
+        ("rfc2217://192.0.2.1:1153", "auto", {}),
+        ("socket://192.0.2.1:1153", "auto", {}),
+        ("tcp://192.0.2.1:1153?framing=wrapper", "auto", {}),
+        ("tcp://192.0.2.1:1153?protocol=dlms", "dlms", {}),
+        ("tcp://192.0.2.1:1153", "dlms", {"protocol": "dlms"}),
+        ("tcp://192.0.2.1:1153?protocol=auto", "c1222", {"protocol": "dlms"}),
+        ("socket://192.0.2.1:1153", "c1218", {"vendor": Quirks(protocol="c1218")}),
+        ("tcp://192.0.2.1:1153", "kmp", {"vendor": Quirks(protocol="kmp")}),
+    ],
+)
+def test_what_is_spoken_by_the_port(target: str, protocol: str, more: dict[str, Any]) -> None:
+    assert plan(target, **{"protocol": "auto", **more}).protocol == protocol
+
+
+def test_keys_by_the_port() -> None:
+    made = plan("tcp://192.0.2.1:1153", protocol="auto", keys=Keys(KEY))
+    assert made.c1222.security is SecurityMode.CIPHERED and isinstance(made.c1222.vectors, UtcVectors)
+    assert plan("udp://192.0.2.1:1153", protocol="auto").c1222.datagram
+
+
 def test_in_this_process() -> None:
     with metersdk.connect("sim://ansi?protocol=c1222", password=PASSWORD) as meter:
         assert meter.identity.protocol == "c1222" and meter.identity.identification == "ANSI C12.22 version 1.0"
@@ -134,7 +164,7 @@ def test_ciphered_over_sockets(place: str, tmp_path: Path) -> None:
         quick = metersdk.Timing(response=0.2)
         with pytest.raises(SecurityError, match="security mechanism error"):
             metersdk.connect(target, password=PASSWORD, keys=Keys(KEY[::-1]), timing=quick)
-        with pytest.raises(PsemError):
+        with pytest.raises(SecurityError, match="identify: security mechanism error"):
             metersdk.connect(target, password=PASSWORD, timing=quick)
 
 
