@@ -280,23 +280,23 @@ def set_(
 
 
 def set_list(ex: Exchange, items: Sequence[Item], data: Sequence[bytes]) -> Dialog[list[DataAccessResult]]:
-    """Write several attributes -> the result of each. With list, in blocks, or one by one, as negotiated."""
+    """Write several attributes -> the result of each. With list, in blocks, or one by one, as negotiated and fits."""
     if len(items) != len(data):
         raise LocalProtocolError(f"{len(items)} attributes and {len(data)} values", layer="apdu")
     if len(items) > 1 and Conformance.MULTIPLE_REFERENCES in ex.conformance:
         invoke, targets = ex.next_invoke(), tuple(items)
         request = xdlms.SetRequestList(invoke, targets, tuple(data))
+
+        def first(last: bool, raw: bytes) -> xdlms.Service:
+            return xdlms.SetRequestListFirstBlock(invoke, targets, last, 1, raw)
+
         fits = len(request.encode()) <= _room(ex)
-        if fits or Conformance.BLOCK_TRANSFER_SET in ex.conformance:
+        # All descriptors stand in the first block.
+        if fits or (Conformance.BLOCK_TRANSFER_SET in ex.conformance and len(first(False, b"").encode()) <= _room(ex)):
             if fits:
                 answer = yield from _ask(ex, request)
             else:
-
-                def first(last: bool, raw: bytes) -> xdlms.Service:
-                    return xdlms.SetRequestListFirstBlock(invoke, targets, last, 1, raw)
-
-                joined = axdr.encode_length(len(data)) + b"".join(data)
-                answer = yield from _set_blocks(ex, invoke, joined, first)
+                answer = yield from _set_blocks(ex, invoke, axdr.encode_length(len(data)) + b"".join(data), first)
             return _list_results(answer, len(items))
     results: list[DataAccessResult] = []
     for (target, selection), value in zip(items, data, strict=True):
@@ -534,11 +534,12 @@ def _cut(
     number, at = 1, 0
     while True:
         empty = first(False, b"") if number == 1 else later(False, number, b"")
-        # The length of the contents grows by as many octets as its own length form needs.
-        size = _room(ex) - len(empty.encode()) - (len(axdr.encode_length(_room(ex))) - 1)
+        spare = _room(ex) - len(empty.encode())
         # A first block may be empty, where long descriptors fill the APDU; a later one must bring something.
-        if size < (0 if number == 1 else 1):
+        if spare < (0 if number == 1 else 1):
             raise LocalProtocolError(f"no block fits into {ex.max_pdu_server} octets", layer="apdu")
+        # The length of the contents grows by as many octets as its own length form needs.
+        size = max(spare - (len(axdr.encode_length(spare)) - 1), 0)
         raw = data[at : at + size]
         at += len(raw)
         last = at == len(data)

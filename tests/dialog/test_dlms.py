@@ -131,6 +131,33 @@ def test_set_list(rig: MakeRig, max_pdu: int, conformance: Conformance) -> None:
     assert it.device.values == {(1, LDN, 2): SHORT, (1, REGISTER, 2): LONG}
 
 
+@pytest.mark.parametrize("max_pdu", [19, 48, 64, 129, 140, 260, 300])
+def test_a_list_too_long_for_its_first_block_is_written_one_by_one(rig: MakeRig, max_pdu: int) -> None:
+    """The descriptors of a list, 10 octets each, all stand in one APDU."""
+    it = rig(max_pdu)
+    codes = [bytes((1, 0, number, 8, 0, 255)) for number in range(30)]
+    results = it.run(dlms.set_list(it.ex, [item(code) for code in codes], [LONG] * 30))
+    assert results == [DataAccessResult.SUCCESS] * 30
+    assert all(it.device.values[1, code, 2] == LONG for code in codes)
+
+
+@pytest.mark.parametrize("size", range(19, 300))
+def test_blocks_fill_the_apdu(rig: MakeRig, size: int) -> None:
+    it = rig(size)
+    value = axdr.encode(axdr.octets(bytes(1000)))
+    it.run(dlms.set_(it.ex, 1, LDN, 2, value))
+    assert it.device.values[1, LDN, 2] == value
+    assert size - 2 <= max(map(len, it.ex.sent)) <= size
+
+
+@pytest.mark.parametrize("overhead", [0, 60])
+def test_an_apdu_too_small_for_any_block(rig: MakeRig, overhead: int) -> None:
+    it = rig(18)
+    it.ex.overhead = overhead
+    with pytest.raises(LocalProtocolError, match="no block fits into 18 octets"):
+        it.run(dlms.set_(it.ex, 1, LDN, 2, LONG))
+
+
 @SIZES
 @pytest.mark.parametrize("value", [None, SHORT, LONG], ids=["none", "short", "long"])
 def test_action_both_ways_of_any_length(rig: MakeRig, max_pdu: int, value: bytes | None) -> None:
