@@ -388,7 +388,7 @@ class PsemServices:
         """The answer of this kind; what passes by itself is waited for.
 
         Raises:
-            SecurityError: before a session stands: the meter wants another protection, or another key.
+            SecurityError: the meter wants another protection, or another key, where no single table is meant.
             PsemError: any other response but OK.
         """
         answer = yield from self._patient(request, timeout)
@@ -453,7 +453,7 @@ class PsemServices:
 
     def _error(self, request: Request, refusal: Refusal) -> PsemError | SecurityError:
         response = refusal.response
-        if response == Response.SME and self.state != "session":
+        if response == Response.SME and getattr(request, "table", None) is None:
             text = f"{_subject(request)}: {response.describe}"
             return SecurityError(text, layer="association", state=self.state, hint=response.hint)
         return PsemError(

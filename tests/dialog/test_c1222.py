@@ -429,8 +429,12 @@ def test_old_requests_are_not_believed() -> None:
 @pytest.mark.parametrize("mode", [CLEAR, AUTHENTICATED])
 def test_less_security_than_the_meter_wants(mode: SecurityMode) -> None:
     rig = Rig(mode=mode, meter={"security": CIPHERED})
-    with pytest.raises(PsemError if mode is CLEAR else SecurityError, match="security mechanism"):
+    with pytest.raises(SecurityError, match="security mechanism") as caught:
         rig.run(rig.psem.identify())
+    assert caught.value.exit_code == 6
+    # A single table that wants more leaves the others to be read.
+    with pytest.raises(PsemError if mode is CLEAR else SecurityError, match="security mechanism"):
+        rig.run(rig.psem.read(1))
 
 
 def test_keys_that_the_meter_does_not_know() -> None:
