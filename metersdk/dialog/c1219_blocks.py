@@ -25,13 +25,13 @@ class BlockSource:
         self._no_offset = False
 
     def read(self, layout: LoadProfileLayout, places: Sequence[Place], access: Access) -> Dialog[dict[Place, bytes]]:
-        """The octets of these blocks, each as many as its place says.
+        """The octets of these blocks, each as many as its place says; of intervals that are not wanted, any.
 
         Raises:
             PsemError: the meter refuses the table.
             LocalProtocolError: it gives whole tables only, and this one fits no answer.
         """
-        if access & Access.OFFSET and not self._no_offset:
+        if self.has_offset(access):
             try:
                 return (yield from self._by_offset(layout, places))
             except PsemError as refusal:
@@ -44,13 +44,23 @@ class BlockSource:
             return (yield from self._by_index(layout, places))
         return (yield from self._whole(layout, places))
 
+    def has_offset(self, access: Access) -> bool:
+        """Whether parts of blocks can be had."""
+        return bool(access & Access.OFFSET) and not self._no_offset
+
     def _by_offset(self, layout: LoadProfileLayout, places: Sequence[Place]) -> Dialog[dict[Place, bytes]]:
+        spans = [span for place in places for span in _spans(layout, place)]
+        octets: dict[tuple[int, int], bytes] = {}
+        for run in _runs(spans):
+            first, behind = run[0][0], run[-1][1]
+            there = yield from self._span(layout.table, first, behind - first)
+            octets |= {(low, high): there[low - first : high - first] for low, high in run}
         found: dict[Place, bytes] = {}
-        for run in _runs(places):
-            first, behind = run[0].offset, run[-1].offset + run[-1].size
-            octets = yield from self._span(layout.table, first, behind - first)
-            for place in run:
-                found[place] = octets[place.offset - first :][: place.size]
+        for place in places:
+            block = bytearray(place.head.ljust(place.size, b"\0"))
+            for low, high in _spans(layout, place):
+                block[low - place.offset : high - place.offset] = octets[low, high]
+            found[place] = bytes(block)
         return found
 
     def _span(self, table: int, offset: int, size: int) -> Dialog[bytes]:
@@ -88,11 +98,24 @@ class BlockSource:
         return {place: octets[place.offset :][: place.size] for place in places}
 
 
-def _runs(places: Sequence[Place]) -> list[list[Place]]:
-    """Blocks without a gap between them, in the order of their octets."""
-    runs: list[list[Place]] = []
-    for place in sorted(places, key=lambda place: place.offset):
-        if not runs or runs[-1][-1].offset + runs[-1][-1].size != place.offset:
+def _spans(layout: LoadProfileLayout, place: Place) -> list[tuple[int, int]]:
+    """The parts of a block that are to be read, each with its first offset and the one behind it."""
+    block, first, behind = layout.block, place.offset + len(place.head), place.offset + place.size
+    if not place.skip:
+        parts = [(first, behind)]
+    elif block.descending:
+        parts = [(first, behind - place.skip * block.record)]
+    else:
+        header = place.offset + block.header
+        parts = [(first, header), (header + place.skip * block.record, behind)]
+    return [(low, high) for low, high in parts if low < high]
+
+
+def _runs(spans: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Parts without a gap between them, in the order of their octets."""
+    runs: list[list[tuple[int, int]]] = []
+    for span in sorted(spans):
+        if not runs or runs[-1][-1][1] != span[0]:
             runs.append([])
-        runs[-1].append(place)
+        runs[-1].append(span)
     return runs

@@ -9,12 +9,12 @@ where the line broke off in between.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Final
 
 from metersdk.dialog.c1219_blocks import BlockSource
 from metersdk.dialog.c1219_connection import C1219Connection
+from metersdk.dialog.c1219_search import BlockSearch, Wanted
 from metersdk.dialog.c1219_tables import TableReader
 from metersdk.dialog.profile import Cut, EntryCut, SpanCut, broken_off
 from metersdk.dialog.psem import Access
@@ -37,16 +37,6 @@ _CHUNK: Final = 24 << 10
 # Rounds in a row that prove nothing.
 _ROUNDS: Final = 4
 _NUMBERS: Final = 1 << 32
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a caller wants of a profile; the fields are those of ``ProfileQuery``, times read."""
-
-    start: datetime | None = None
-    stop: datetime | None = None
-    entries: tuple[int, int] | None = None
-    columns: Sequence[Obis] | None = None
 
 
 def set_of(code: Obis) -> int:
@@ -120,14 +110,13 @@ class ProfileReader:
 
     def _read(self, set_number: int | None, wanted: Wanted, take: Take) -> Dialog[None]:
         layout, state = yield from self._described(set_number)
-        places = layout.places(state)
-        low, high = yield from self._range(layout, places, wanted)
-        chosen = places[low:high]
-        sink = _Sink(layout, wanted, take, skipped=sum(place.intervals for place in places[:low]))
-        yield from map(Emit, layout.findings)
-        total = sum(place.intervals for place in chosen)
-        left, stuck = list(chosen), 0
         tables, access = self._tables.tables, Access(int(self._tables.tables.configuration.data_access))
+        search = BlockSearch(self._source, layout, self._times_of(layout), access)
+        chosen = yield from search.blocks(layout.places(state), wanted)
+        sink = _Sink(layout, wanted, take, skipped=chosen.skipped)
+        yield from map(Emit, layout.findings)
+        left, stuck = list(chosen.places), 0
+        total = sum(place.intervals - place.skip for place in left)
         while left:
             chunk = _chunk(left, access, alone=stuck > 1)
             octets = yield from self._source.read(layout, chunk, access)
@@ -138,8 +127,9 @@ class ProfileReader:
                     layer="data",
                     hint="read it again",
                 )
+            lost = bool(search.heads) and not sink.rows and _has_moved(before, state)
             proved = [(place, octets[place]) for place in chunk if _is_proved(layout, place, before, state)]
-            stuck = 0 if proved else stuck + 1
+            stuck = 0 if proved and not lost else stuck + 1
             if stuck > _ROUNDS:
                 raise RemoteProtocolError(
                     f"the blocks of table {layout.table} move faster than they can be read",
@@ -147,6 +137,11 @@ class ProfileReader:
                     retryable=True,
                     hint="a higher speed; or ask for the newest rows only",
                 )
+            if lost:
+                # The headers that told where to begin may be those of other blocks.
+                search.forget()
+                left = list((yield from search.blocks(layout.places(state), wanted)).places)
+                continue
             if proved:
                 self._times_of(layout).learn(proved)
                 yield from sink.put(proved)
@@ -188,74 +183,6 @@ class ProfileReader:
             known = self._times[layout.set_number] = BlockTimes(layout)
         return known
 
-    # --- which blocks ------------------------------------------------------------------------------------------------
-
-    def _range(self, layout: LoadProfileLayout, places: Sequence[Place], wanted: Wanted) -> Dialog[tuple[int, int]]:
-        """The first block that is wanted, and the first behind the last."""
-        if wanted.entries is not None:
-            return _range_of_entries(places, *wanted.entries)
-        low, high = 0, len(places)
-        if not places:
-            return low, high
-        times = self._times_of(layout)
-        times.keep(places)
-        if wanted.start is not None:
-            low = yield from self._first_from(layout, places, times.bound(wanted.start, -1))
-        if wanted.stop is not None:
-            high = 1 + (yield from self._first_from(layout, places, times.bound(wanted.stop, 1)))
-        return low, max(low, high)
-
-    def _first_from(self, layout: LoadProfileLayout, places: Sequence[Place], bound: int) -> Dialog[int]:
-        """The first block that ends at ``bound`` or later, the newest if none does. Only headers are read, and few."""
-        times = self._times_of(layout)
-        low, high = 0, len(places) - 1
-        for n, place in enumerate(places):
-            end, least = times.end(place.sequence), times.ends_by(place.sequence)
-            if end is not None and end < bound:
-                low = n + 1
-            elif least is not None and least >= bound:
-                high = min(high, n)
-        middle = high - 1
-        while low < high:
-            end = times.end(places[middle].sequence)
-            if end is None:
-                end = yield from self._end_of(layout, places[middle])
-            if end is None:
-                # Blocks without a time: all of them are looked at.
-                return low
-            # Blocks follow each other without a gap, as a rule.
-            step = -(-(bound - end) // times.span) if times.span else 0
-            if end < bound:
-                low = middle + 1
-                middle = min(max(middle + step, low), high - 1)
-            else:
-                high = middle
-                middle = max(min(middle + step - 1, high - 1), low)
-        return low
-
-    def _end_of(self, layout: LoadProfileLayout, place: Place) -> Dialog[int | None]:
-        """When a full block ended, by its header alone where parts of a table can be had."""
-        access = Access(int(self._tables.tables.configuration.data_access))
-        if not access & Access.OFFSET:
-            return None
-        header = replace(place, size=layout.block.header)
-        octets = yield from self._source.read(layout, (header,), access)
-        times = self._times_of(layout)
-        times.learn([(place, octets[header])])
-        return times.end(place.sequence)
-
-
-def _range_of_entries(places: Sequence[Place], first: int, last: int) -> tuple[int, int]:
-    """Blocks that hold the entries ``first`` to ``last``, counted from 1; last 0 = to the end."""
-    low = high = seen = 0
-    for n, place in enumerate(places):
-        if seen + place.intervals < first:
-            low = n + 1
-        if not last or seen < last:
-            high = n + 1
-        seen += place.intervals
-    return low, max(low, high)
-
 
 def _chunk(left: Sequence[Place], access: Access, *, alone: bool) -> Sequence[Place]:
     """The blocks to read next: some kilobytes of them; all, where only the whole table can be had."""
@@ -269,6 +196,10 @@ def _chunk(left: Sequence[Place], access: Access, *, alone: bool) -> Sequence[Pl
         if n and size > _CHUNK:
             return left[:n]
     return left
+
+
+def _has_moved(before: ListState, now: ListState) -> bool:
+    return (before.sequence, before.descending, before.circular) != (now.sequence, now.descending, now.circular)
 
 
 def _is_proved(layout: LoadProfileLayout, place: Place, before: ListState, now: ListState) -> bool:
@@ -306,6 +237,8 @@ class _Sink:
         self._notes = list(layout.findings)
 
     def put(self, blocks: Sequence[tuple[Place, bytes]]) -> Iterator[Effect]:
+        if isinstance(self._cut, EntryCut):
+            self._cut.seen += sum(place.skip for place, _ in blocks)
         piece = self._decoder.feed(blocks)
         self.rows = self._decoder.rows
         yield from map(Emit, piece.findings)

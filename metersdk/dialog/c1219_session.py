@@ -12,7 +12,8 @@ from metersdk.dialog.c1219_clock import clock_parameters, read_basis, read_clock
 from metersdk.dialog.c1219_connection import C1219Connection
 from metersdk.dialog.c1219_events import clock_of, read_events
 from metersdk.dialog.c1219_procedures import SET_DATE_TIME, ProcedureDesk, Rule, allowed
-from metersdk.dialog.c1219_profile import ProfileReader, Wanted, set_of
+from metersdk.dialog.c1219_profile import ProfileReader, set_of
+from metersdk.dialog.c1219_search import Wanted
 from metersdk.dialog.c1219_tables import TableReader
 from metersdk.dialog.psem import Access
 from metersdk.dialog.session import Code

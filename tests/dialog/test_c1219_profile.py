@@ -100,6 +100,50 @@ def test_queries(access: str) -> None:
     same(Profile.concat(pieces), size - 8, size)
 
 
+@pytest.mark.parametrize("kept", LISTS)
+@pytest.mark.parametrize("access", ["offset", "both", "index"])
+def test_a_span_may_begin_anywhere_in_a_block(kept: str, access: str) -> None:
+    """Intervals before it are not read, where that saves a request's worth; those that are have the same values."""
+    rig = C1219Rig(blocks=3, intervals=40, changes=changed(access, *LISTS[kept]))
+    meter = rig.connect()
+    whole = meter.get_profile()
+    rows, size = list(whole.rows()), len(whole)
+    assert size > 80
+    for first in (0, 1, 10, 11, 12, 39, 40, 41, 79, size - 2, size - 1):
+        moment = whole.clock.moment(first)  # type: ignore[union-attr]
+        assert moment is not None
+        for start in (moment, moment.replace(tzinfo=None), moment - timedelta(seconds=1)):
+            assert list(meter.get_profile(start=start).rows()) == rows[first:], first
+        assert list(rig.connect().get_profile(start=moment).rows()) == rows[first:], first
+        assert list(meter.get_profile(entries=(first + 1, 0)).rows()) == rows[first:]
+        assert list(meter.get_profile(entries=(first + 1, first + 1)).rows()) == rows[first : first + 1]
+    assert list(meter.get_profile(start=datetime(2030, 1, 1, tzinfo=UTC)).rows()) == []
+    before = wire(meter)
+    assert len(meter.get_profile(start=whole.clock.moment(size - 1))) == 1  # type: ignore[union-attr]
+    assert access == "index" or wire(meter) - before < 200
+
+
+@pytest.mark.parametrize("kept", LISTS)
+@pytest.mark.parametrize("step", [1, 40, 41, 81])
+@pytest.mark.parametrize("before", [1, 2, 3])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_span_of_blocks_that_move(kept: str, step: int, before: int, known: bool) -> None:
+    """A header that was read to find the first interval may be that of another block by then."""
+    rig = C1219Rig(blocks=6, intervals=40, changes=LISTS[kept])
+    truths = truth(rig) | truth(rig, NOW + step * INTERVAL)
+    start, stop = NOW - timedelta(hours=30), NOW - timedelta(hours=17)
+    wanted = [time for time in truths if start.timestamp() <= time / 1000 <= stop.timestamp()]
+    assert len(wanted) == 52
+    steps: dict[int, timedelta] = {}
+    meter, port, _ = moving(rig, is_read_of(64), steps)
+    if known:
+        meter.get_profile()
+    steps[port.count + before] = step * INTERVAL
+    profile = meter.get_profile(start=start, stop=stop)
+    assert list(profile.times) == wanted
+    assert list(profile.rows()) == [truths[time] for time in wanted]
+
+
 def test_the_profile_is_named_by_its_set() -> None:
     meter = C1219Rig().connect()
     for code in (None, "1-0:99.1.0"):

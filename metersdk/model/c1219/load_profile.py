@@ -146,13 +146,19 @@ class ListState:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a block is: element of the list, offset in its table, octets worth reading, valid intervals, number."""
+    """Where a block is: element of the list, offset in its table, octets worth reading, valid intervals, number.
+
+    ``skip``: so many intervals, the oldest, are not wanted: their octets need not be read, whatever stands there.
+    ``head``: its header, where that has been read before.
+    """
 
     element: int
     offset: int
     size: int
     intervals: int
     sequence: int
+    skip: int = 0
+    head: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,19 +77,21 @@ class RowReader:
             if len(run) == 1:
                 columns = self._set_right(data, columns, pieces[run[0]][0], offsets[run[0]], findings)
             findings += self._checks.look([pieces[n][0] for n in run], columns)
-            tables.append(self._table(data, columns, findings))
+            tables.append(self._table(data, columns, pieces[run[0]][0].skip, findings))
         rows = [table for table in tables if table.rows]
         table = concat(rows) if rows else empty(len(self.layout.columns))
         return Rows(table, bool(broken), tuple(findings[:_MOST_FINDINGS]))
 
     def _runs(self, pieces: Sequence[tuple[Place, bytes]], valid: list[int]) -> list[list[int]]:
-        """Full blocks together, one that is partly filled alone, one without a whole header not at all."""
+        """Whole blocks together, one that is partly filled or wanted alone, one without a whole header not at all."""
         full = self.layout.block.intervals
         runs: list[list[int]] = []
-        for n, count in enumerate(valid):
+        is_whole = False
+        for n, (count, (place, _)) in enumerate(zip(valid, pieces, strict=True)):
             if count < 0:
                 continue
-            if count < full or not runs or valid[runs[-1][-1]] < full:
+            was_whole, is_whole = is_whole, count == full and not place.skip
+            if not (is_whole and was_whole):
                 runs.append([])
             runs[-1].append(n)
         return runs
@@ -122,27 +124,29 @@ class RowReader:
             step - shape.intervals * shape.period_ms in seasons
         )
 
-    def _table(self, data: bytes, found: BlockColumns, findings: list[Finding]) -> Table:
-        rows, shape = found.rows, self.layout.block
+    def _table(self, data: bytes, found: BlockColumns, skip: int, findings: list[Finding]) -> Table:
+        """The rows but the first ``skip``."""
+        kept, shape = slice(skip, found.rows), self.layout.block
+        rows = max(found.rows - skip, 0)
         columns = [
             Values(
                 Kind.CLOCK,
                 0,
-                found.time[:rows],
-                found.time_valid[:rows],
-                deviation=found.deviation[:rows],
-                status=found.clock_status[:rows],
+                found.time[kept],
+                found.time_valid[kept],
+                deviation=found.deviation[kept],
+                status=found.clock_status[kept],
             )
         ]
         if shape.extended_status or shape.simple_status:
-            columns.append(Values(Kind.U16, 0, _status(found), memoryview(b"\1" * rows)))
+            columns.append(Values(Kind.U16, 0, _status(found)[kept], memoryview(b"\1" * rows)))
         for values, valid in zip(found.values, found.valid, strict=True):
             if shape.value in TEXT:
-                columns.append(_numbers_of(data, shape, values[:rows], valid[:rows], findings))
+                columns.append(_numbers_of(data, shape, values[kept], valid[kept], findings))
             else:
-                columns.append(Values(shape.value.kind, 0, values[:rows], valid[:rows]))
+                columns.append(Values(shape.value.kind, 0, values[kept], valid[kept]))
         if shape.extended_status:
-            columns += [Values(Kind.U8, 0, codes[:rows], memoryview(b"\1" * rows)) for codes in found.codes]
+            columns += [Values(Kind.U8, 0, codes[kept], memoryview(b"\1" * rows)) for codes in found.codes]
         return Table(rows, tuple(columns))
 
 
@@ -214,10 +218,10 @@ class _Checks:
             place = places[n]
             rows = range(row, min(row + place.intervals, found.rows))
             row = rows.stop
-            findings += self._time(place, found, rows)
+            findings += self._time(place, found, rows[place.skip :])
             follows = self._place is not None and (place.sequence - self._place.sequence) & 0xFFFFFFFF == 1
-            full = len(rows) == self.layout.block.intervals
-            findings += self._ends(n, place, found, rows, follows and full)
+            whole = len(rows) == self.layout.block.intervals and not place.skip
+            findings += self._ends(n, place, found, rows, follows and whole)
             self._place = place
             self.stamp = found.stamp[n] if found.stamp_valid[n] else None
         return findings

@@ -32,14 +32,25 @@ class BlockTimes:
 
     def learn(self, blocks: Iterable[tuple[Place, bytes]]) -> None:
         """Take the times of blocks, of which the header is there at least."""
-        shape = self.layout.block
         for place, octets in blocks:
-            found = read_blocks(octets[: shape.header], shape, [0], [0])
-            if found.blocks and found.stamp_valid[0]:
-                times = self._full if place.intervals == shape.intervals else self._least
-                times[place.sequence] = found.stamp[0] + shape.shift_ms
+            end = self.end_in(octets)
+            if end is not None:
+                times = self._full if place.intervals == self.layout.block.intervals else self._least
+                times[place.sequence] = end
                 if times is self._full:
                     self._least.pop(place.sequence, None)
+
+    def end_in(self, octets: bytes) -> int | None:
+        """The time that the header of a block tells; None: it tells none."""
+        shape = self.layout.block
+        found = read_blocks(octets[: shape.header], shape, [0], [0])
+        return found.stamp[0] + shape.shift_ms if found.blocks and found.stamp_valid[0] else None
+
+    def forget(self, sequences: Iterable[int]) -> None:
+        """What was learned of these blocks may be wrong."""
+        for sequence in sequences:
+            self._full.pop(sequence, None)
+            self._least.pop(sequence, None)
 
     def keep(self, places: Iterable[Place]) -> None:
         """Forget blocks that the meter no longer has."""
