@@ -17,7 +17,7 @@ from zlib import crc32
 
 from metersdk.apdu.dataset import DataSet, DataSetParser, raise_error_message
 from metersdk.dialog.iec62056_21 import SignedOn, sign_off
-from metersdk.dialog.optical import OpticalLine, OpticalTiming, Parity
+from metersdk.dialog.optical import OpticalLine, OpticalTiming, Parity, ParityTally
 from metersdk.effects import Dialog, Emit, Now, Progress, Sleep, State
 from metersdk.errors import (
     Cancel,
@@ -198,7 +198,7 @@ def _blocks(signed: SignedOn, deadline: float, home: _Collected) -> Dialog[Reado
             raise MeterReportedError("the meter signed off instead of answering", code="B0", layer="data")
         end = scanner.end
         if whole and end is not None and (_trusted(signed, end, line) or home.same_again(end)):
-            line.findings += scanner.findings + line.tally.findings()
+            line.findings += scanner.findings + line.parity_findings()
             proved = None if end.proved is None else proved
             if not end.partial:
                 break
@@ -219,7 +219,7 @@ def _blocks(signed: SignedOn, deadline: float, home: _Collected) -> Dialog[Reado
         failures += 1
         if failures > REPEATS:
             raise _given_up(line, scanner)
-        line.findings += line.tally.findings()
+        line.findings += line.parity_findings()
         line.note("block-repeated", f"a damaged block is asked for again, {failures} of {REPEATS}")
         yield Emit(home.withdraw())
         yield from line.flush(line.timing.flush_silence, deadline)
@@ -240,7 +240,7 @@ def _block(line: OpticalLine, scanner: BlockScanner, deadline: float, home: _Col
         NoAnswer: the total time is up.
     """
     timing = line.timing
-    line.tally = type(line.tally)()
+    line.tally = ParityTally()
     now: float = yield Now()
     start_by = now + timing.reply_max + timing.latency
     while scanner.end is None:
@@ -268,10 +268,10 @@ def _trusted(signed: SignedOn, end: BlockEnd, line: OpticalLine) -> bool:
     if end.proved:
         # The BCC is even parity by column. One wrong parity bit and a right BCC: the parity bit itself was hit. Two
         # may be one column hit twice, which the BCC cannot see.
-        return line.tally.errors < 2
+        return line.parity_errors < 2
     # Without STX in mode C most likely we switched late, and the first line is cut; without BCC the end is. Where there
     # is no BCC, parity is all there is.
-    return end.proved is None and signed.mode != "C" and not line.tally.errors
+    return end.proved is None and signed.mode != "C" and not line.parity_errors
 
 
 def _given_up(line: OpticalLine, scanner: BlockScanner) -> NoAnswer | ChecksumError:
@@ -318,7 +318,7 @@ def listen(
         identification, start, end = found
         if start:
             line.note("joined-amid", f"{start} octets before the first whole telegram")
-        line.tally = type(line.tally)()
+        line.tally = ParityTally()
         line.take(end)
         yield Emit(State("identified", identification.raw.decode("latin-1")))
         home = _Collected(True)
@@ -326,7 +326,7 @@ def listen(
         if (yield from _block(line, scanner, deadline, home)):
             for data_set in home.took(home.parser.finish()):
                 yield Emit(data_set)
-            findings = (*line.findings, *identification.findings, *line.tally.findings(), *home.parser.findings)
+            findings = (*line.findings, *identification.findings, *line.parity_findings(), *home.parser.findings)
             tail = home.parser.tail.strip("\r\n")
             sets, text = tuple(home.sets), b"".join(home.pieces)
             return Readout(identification, sets, text, None, tail, True, findings, baud)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -75,19 +76,17 @@ class ParityTally:
     places: list[int] = field(default_factory=list)
 
     @property
-    def errors(self) -> int:
-        """Octets damaged on a 7E1 line; 0 where the line has another format and parity says nothing."""
-        return self.odd if line_format(self.octets, self.odd, self.high) in ("7E1", "") else 0
+    def form(self) -> str:
+        """The format these octets have (``line_format``), ``""`` while they are too few to tell."""
+        return line_format(self.octets, self.odd, self.high)
 
-    def findings(self) -> list[Finding]:
-        form = line_format(self.octets, self.odd, self.high)
-        if form not in ("7E1", ""):
-            hint = "the gateway or the meter does not use parity: ?format=7E1 leaves the octets as they are"
-            return [Finding("line-format", f"the octets look like {form}, not 7E1", "line", -1, hint)]
-        found = [Finding("parity", f"wrong parity of octet {at}", "line", at) for at in self.places]
-        if self.odd > len(found):
-            found.append(Finding("parity", f"wrong parity of {self.odd} octets in all", "line"))
-        return found
+    def add(self, octets: int, odd: Sequence[int], high: int, position: int) -> None:
+        """Take octets, of which those at ``odd`` have odd parity, and the first is at ``position``."""
+        room = _NAMED_ERRORS - len(self.places)
+        self.octets += octets
+        self.odd += len(odd)
+        self.high += high
+        self.places += [position + at for at in odd[: max(0, room)]]
 
 
 class OpticalLine:
@@ -97,10 +96,11 @@ class OpticalLine:
         baud: present speed.
         findings: what was tolerated on this line, in order.
         echo: what the probe returns of our own light: ``none``, ``partial``, ``full``.
-        tally: parity since it was last renewed.
+        tally: parity since it was last renewed, for one message.
+        total: parity since the line was made.
     """
 
-    __slots__ = ("baud", "buffer", "echo", "findings", "parity", "position", "sent", "tally", "timing")
+    __slots__ = ("baud", "buffer", "echo", "findings", "parity", "position", "sent", "tally", "timing", "total")
 
     def __init__(self, buffer: ReceiveBuffer, timing: OpticalTiming, parity: Parity = "software") -> None:
         self.buffer = buffer
@@ -111,6 +111,7 @@ class OpticalLine:
         self.echo = "none"
         self.sent = b""
         self.tally = ParityTally()
+        self.total = ParityTally()
         # Octets taken since the line was made: the offset of what is taken next.
         self.position = 0
 
@@ -158,14 +159,32 @@ class OpticalLine:
         text = octets
         if self.parity == "software":
             text, odd = from_line(octets)
-            tally = self.tally
-            room = _NAMED_ERRORS - len(tally.places)
-            tally.octets += len(octets)
-            tally.odd += len(odd)
-            tally.high += high_octets(octets)
-            tally.places += [self.position + at for at in odd[: max(0, room)]]
+            high = high_octets(octets)
+            for tally in (self.tally, self.total):
+                tally.add(len(octets), odd, high, self.position)
         self.position += len(octets)
         return text
+
+    @property
+    def _form(self) -> str:
+        """A format without even parity, if the line has one: a short message alone does not tell."""
+        return next((tally.form for tally in (self.tally, self.total) if tally.form not in ("7E1", "")), "")
+
+    @property
+    def parity_errors(self) -> int:
+        """Octets of the present message that are damaged; 0 where the line has no even parity to tell."""
+        return 0 if self._form else self.tally.odd
+
+    def parity_findings(self) -> list[Finding]:
+        """What the parity of the present message tells."""
+        tally = self.tally
+        if self._form:
+            hint = "the gateway or the meter does not use parity: ?format=7E1 leaves the octets as they are"
+            return [Finding("line-format", f"the octets look like {self._form}, not 7E1", "line", -1, hint)]
+        found = [Finding("parity", f"wrong parity of octet {at}", "line", at) for at in tally.places]
+        if tally.odd > len(found):
+            found.append(Finding("parity", f"wrong parity of {tally.odd} octets in all", "line"))
+        return found
 
     def flush(self, silence: float, deadline: float) -> Dialog[None]:
         """Let everything go by until the line is silent for ``silence`` seconds, but for a stray octet of light.

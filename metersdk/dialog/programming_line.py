@@ -154,7 +154,7 @@ class ProgrammingLine:
                     offset=self.line.position,
                     retryable=silence is not Silence.GIVE_UP,
                 )
-            self.line.findings += self.line.tally.findings()
+            self.line.findings += self.line.parity_findings()
             self.line.note("block-repeated", f"a damaged message is asked for again, {damaged} of {self._repeats}")
             now: float = yield Now()
             yield from self.line.flush(self.line.timing.flush_silence, max(deadline, now))
@@ -255,7 +255,7 @@ class ProgrammingLine:
         if answer.kind == "ack":
             return True
         # One wrong parity bit and a right BCC: the parity bit itself was hit. Two may be one column hit twice.
-        if answer.kind == "broken" or self.line.tally.errors > 1:
+        if answer.kind == "broken" or self.line.parity_errors > 1:
             return False
         if ("add" if self.add else "xor") in answer.fits:
             # What fits both ways settles nothing.

@@ -326,7 +326,7 @@ class _Session:
                 if self._faults.takes("deaf"):
                     continue
                 try:
-                    if line.tally.errors:
+                    if line.parity_errors:
                         raise DecodeError("a character of wrong parity", layer="line")
                     return Command.decode(frame, add=self._meter.add)
                 except (ChecksumError, DecodeError):

@@ -495,13 +495,13 @@ def line_format(octets: int, odd: int, high: int) -> str:
     """What the sender's format is, from counts of octets, of those with odd parity and of those with bit 7 set.
 
     ``"7E1" "7O1" "8N1" "7N2"``, or ``""`` while it cannot be said: from 8 octets on a wrong guess has odds of 1:256.
-    A few odd octets among even ones are 7E1 with errors.
+    A few odd octets among even ones are 7E1 with errors, if any octet has bit 7 set: in 7E1 STX, SOH, ``/`` and CR do.
     """
     if octets < 8:
         return ""
     if odd == octets:
         return "7O1"
-    if high == 0 and odd * 4 > octets:
+    if high == 0 and odd > 1:
         return "8N1"
     if high == octets and odd * 4 > octets:
         return "7N2"

@@ -441,3 +441,18 @@ def test_reading_without_a_session_comes_from_nobody_else() -> None:
     p = run(open_programming(SignOn(address="42").opened_for(CE)), line)
     with pytest.raises(NoAnswer):
         run(p.read("C.1"), line)
+
+
+def test_a_line_without_parity_is_told_from_a_damaged_one() -> None:
+    class Terse(Shelf):
+        def read(self, address: str, values: str, command: str) -> bytes:
+            return b"(1)"
+
+    # A gateway that does 7E1 itself hands on octets without it: six of them tell nothing, the session does.
+    line = port(meter(Terse()), replace(LINE, form="8N1"))
+    opened = session(line)
+    for _ in range(3):
+        (found,) = run(opened.read("1.8.0"), line)
+        assert found.value.text == "1"
+    run(opened.close(), line)
+    assert b"\x15" not in text(line, "client")

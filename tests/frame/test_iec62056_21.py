@@ -323,6 +323,16 @@ def test_line_format(form: str, bits: type) -> None:
     assert line_format(7, 7, 0) == ""
 
 
+@pytest.mark.parametrize(("form", "told"), [("7E1", "7E1"), ("8N1", "8N1")])
+def test_line_format_of_a_message_of_zeros(form: str, told: str) -> None:
+    message = b"\x01P0\x02(00000000)\x03\x60"
+    octets = to_line(message) if form == "7E1" else message
+    high = sum(o >> 7 for o in octets)
+    assert line_format(len(octets), len(from_line(octets)[1]), high) == told
+    # One damaged octet is not enough to say that there is no parity.
+    assert line_format(16, 1, 0) == line_format(16, 2, 3) == "7E1"
+
+
 def test_scanners_accept_anything() -> None:
     chance = random.Random(21)
     alphabet = b"\0\x01\x02\x03\x04\x06/?!()*.\r\n\\ABC059\xff"
