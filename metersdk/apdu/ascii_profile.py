@@ -38,6 +38,7 @@ _PATTERN_COLUMNS = 64
 # Where a value would stand: `-----`, nothing, `ERROR`, `*****`.
 _MISSING = re.compile(r"[-*.?\s]*|ER[A-Z]*\d*", re.ASCII | re.IGNORECASE)
 _VALUE = re.compile(r"\(([^()]*)\)")
+_NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*(?:\*.*)?", re.ASCII)
 _PROFILE = re.compile(r"(?:\d{1,3}-\d{1,3}:)?P\.\d{1,3}", re.ASCII)
 # A line that is no row: the head of what follows, the end mark, or noise.
 _NO_ROW = re.compile(r"^[^(\r\n]", re.MULTILINE)
@@ -145,6 +146,7 @@ class AsciiProfileParser:
     """
 
     __slots__ = (
+        "_begun",
         "_ending",
         "_kept",
         "_offset",
@@ -173,6 +175,8 @@ class AsciiProfileParser:
         self._open = ""
         # Values of a row that goes on in the next line.
         self._values: list[str] = []
+        # Address and fields of a head that goes on in the next line.
+        self._begun: tuple[str, list[str]] | None = None
         # In the last line, which has no end: a head that is short breaks off there.
         self._ending = False
         self._pattern: re.Pattern[str] | None = None
@@ -231,8 +235,9 @@ class AsciiProfileParser:
             if whole < len(rest):
                 self._break_off(self._offset + whole)
             done = self._lines(rest[:whole])
-        if self._values:
+        if self._values or self._begun is not None:
             self._values.clear()
+            self._begun = None
             self._break_off(self._offset)
         return done
 
@@ -283,6 +288,14 @@ class AsciiProfileParser:
             if line.strip():
                 self._find("stray", f"characters outside of any value: {line[:32]!r}", self._offset)
             return
+        if self._begun is not None:
+            address, fields = self._begun
+            self._begun = None
+            if _go_on_with_columns(len(fields), values):
+                self._find("head-broken", "a head goes on in the next line", self._offset)
+                yield from self._head(address, [*fields, *values])
+                return
+            self._break_off(self._offset)
         head = self.head
         if head is None or not head.channels:
             yield from self._entries(values)
@@ -343,6 +356,9 @@ class AsciiProfileParser:
         if self._values:
             self._find("row-short", f"a row of {len(self._values)} values before a head", self._offset)
             self._values.clear()
+        if self._begun is not None:
+            self._begun = None
+            self._break_off(self._offset)
         if _PROFILE.fullmatch(address):
             if values[0].upper().startswith("ER"):
                 text = f"the meter answered {address} with the error message ({values[0]})"
@@ -379,7 +395,8 @@ class AsciiProfileParser:
             raise LimitExceeded(f"a profile of {width} columns", layer="data", offset=self._offset)
         named, rest = values[4 : 4 + 2 * width], values[4 + 2 * width :]
         if len(named) < 2 * width:
-            self._break_off(self._offset)
+            # A data line has 78 characters at most (6.5), and some meters keep to it.
+            self._begun = address, values
             self.head, self._pattern = None, None
             return []
         channels = tuple(Channel(*pair) for pair in zip(named[::2], named[1::2], strict=True))
@@ -423,6 +440,12 @@ def _pieces(line: str) -> Iterator[str]:
         yield line[start : found.end()]
         start = found.end()
     yield line[start:]
+
+
+def _go_on_with_columns(fields: int, values: list[str]) -> bool:
+    """Whether values behind so many fields of a head are its columns: a unit is no number, and no code is missing."""
+    codes, units = (values[(fields + first) % 2 :: 2] for first in (0, 1))
+    return not any(map(_MISSING.fullmatch, codes)) and not any(map(_NUMBER.fullmatch, units))
 
 
 def _without_missing(column: tuple[str, ...]) -> tuple[str | None, ...]:

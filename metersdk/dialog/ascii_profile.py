@@ -47,7 +47,9 @@ _FINDINGS_LIMIT = 100
 _REFUSALS = 2
 _DOUBTS_LIMIT = 1000
 # Findings of the parser that damage can make; of a meter that always writes so they are believed once they come again.
-_ODD = frozenset(("broken-line", "head-time", "no-profile", "row-broken", "row-short", "rows-on-line", "stray"))
+_ODD = frozenset(
+    ("broken-line", "head-broken", "head-time", "no-profile", "row-broken", "row-short", "rows-on-line", "stray")
+)
 # Findings of programming mode that tell of a line that damages what it carries.
 _DAMAGE = frozenset(("block-repeated", "answer-broken-off", "nak", "no-answer", "parity"))
 

@@ -213,3 +213,32 @@ def test_captures(capture: Any) -> None:
     assert len([part for part in rows if part.head.profile.endswith(":24.3.0")]) == wanted
     for part in rows:
         assert part.count == 1 and all(len(column) == 1 for column in part.columns)
+
+
+@pytest.mark.parametrize("fields", [4, 5, 6, 7])
+def test_a_head_over_two_lines(fields: int) -> None:
+    # A data line has 78 characters at most, which six columns do not fit.
+    cut = [found.end() for found in re.finditer(rb"\)", HEAD)][fields - 1]
+    head = HEAD[:cut] + b"\r\n" + HEAD[cut:]
+    text = head + b"(0.100)(0.010)\r\n(0.200)(0.020)\r\n"
+    rows, parser = parse(text)
+    assert values(rows) == [("0.100", "0.010"), ("0.200", "0.020")]
+    assert rows[0].head.channels == (Channel("1.5", "kW"), Channel("5.5", "kvar"))
+    assert codes(parser) == ["head-broken"] and not parser.truncated
+    octets = AsciiProfileParser()
+    assert values([part for octet in text for part in octets.feed(bytes((octet,)))] + octets.finish()) == values(rows)
+
+
+@pytest.mark.parametrize(
+    "head", [b"P.01(1260701001500)(00)(15)(2)\r\n", b"P.01(1260701001500)(00)(15)(2)(1.5)(kW)\r\n"]
+)
+def test_rows_are_no_columns_of_a_head_that_is_short(head: bytes) -> None:
+    rows, parser = parse(head + b"(0.100)(0.010)\r\n" + TWO_HEADS)
+    assert values(rows) == values(parse(TWO_HEADS)[0])
+    assert parser.truncated and "head-broken" not in codes(parser)
+
+
+def test_a_head_that_ends_amid_its_columns() -> None:
+    rows, parser = parse(TWO_HEADS + HEAD.partition(b"(5.5)")[0] + b"\r\n")
+    assert values(rows) == values(parse(TWO_HEADS)[0])
+    assert parser.truncated
