@@ -20,9 +20,10 @@ from metersdk.apdu.cipher import is_protected
 from metersdk.apdu.dataset import DataSetParser
 from metersdk.apdu.keys import Keys
 from metersdk.dialog.iec62056_21_readout import Readout
+from metersdk.dialog.passing import passed
 from metersdk.dialog.push import PushReceiver
 from metersdk.dialog.push_opener import PushOpener
-from metersdk.effects import Dialog, Effect, Emit, Now, Push, Receive, Send, SetLine, State
+from metersdk.effects import Answer, Dialog, Effect, Emit, Now, Push, Receive, Send, SetLine, State
 from metersdk.errors import DecodeError, Finding, FrameError, LimitExceeded, NoAnswer, SecurityError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.ciphered import CipheredScanner
@@ -102,25 +103,17 @@ class Ear:
 
     def over(self, dialog: Dialog[T]) -> Dialog[T]:
         """``dialog``, overheard."""
-        answer: object = None
-        error: BaseException | None = None
-        while True:
-            try:
-                effect: Effect = dialog.throw(error) if error is not None else dialog.send(answer)
-            except StopIteration as end:
-                value: T = end.value
-                return value
-            answer, error = None, None
-            if isinstance(effect, Send):
-                self._echo = effect.data
-            try:
-                answer = yield effect
-            except BaseException as thrown:
-                error = thrown
-            if isinstance(effect, Receive) and isinstance(answer, bytes):
-                same = _same(self._echo, answer)
-                self._echo = self._echo[same:]
-                self.heard += len(answer) - same
+        return passed(dialog, self._carried)
+
+    def _carried(self, effect: Effect) -> Dialog[Answer]:
+        if isinstance(effect, Send):
+            self._echo = effect.data
+        answer = yield effect
+        if isinstance(effect, Receive):
+            same = _same(self._echo, answer)
+            self._echo = self._echo[same:]
+            self.heard += len(answer) - same
+        return answer
 
 
 def _same(one: bytes, other: bytes) -> int:

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NoReturn, Protocol, TypeVar
 
-from metersdk.effects import Dialog, Effect, Emit
+from metersdk.dialog.passing import passed
+from metersdk.effects import Answer, Dialog, Effect, Emit
 from metersdk.errors import DecodeError, Finding, LocalProtocolError, ServiceError
 from metersdk.model.clock import DateTime
 from metersdk.model.identity import Identity
@@ -26,21 +27,13 @@ class Shown(Protocol):
 
 def noted(dialog: Dialog[T], findings: list[Finding]) -> Dialog[T]:
     """``dialog``, whose findings are kept in ``findings``, too."""
-    answer: object = None
-    error: BaseException | None = None
-    while True:
-        try:
-            effect: Effect = dialog.throw(error) if error is not None else dialog.send(answer)
-        except StopIteration as end:
-            value: T = end.value
-            return value
-        answer, error = None, None
+
+    def carry(effect: Effect) -> Dialog[Answer]:
         if isinstance(effect, Emit) and isinstance(effect.event, Finding):
             findings.append(effect.event)
-        try:
-            answer = yield effect
-        except BaseException as thrown:
-            error = thrown
+        return (yield effect)
+
+    return passed(dialog, carry)
 
 
 def take_snapshot(session: Shown) -> Dialog[Snapshot]:

@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from metersdk.effects import Dialog, Effect, Now, Receive, Send, Sleep
+from metersdk.dialog.passing import passed
+from metersdk.effects import Answer, Dialog, Effect, Now, Receive, Send, Sleep
 from metersdk.errors import LocalProtocolError, NoAnswer
 
 T = TypeVar("T")
@@ -50,27 +51,18 @@ def limited(dialog: Dialog[T], timing: Timing) -> Dialog[T]:
 
 def paced(dialog: Dialog[T], guard: float) -> Dialog[T]:
     """``dialog``, which sends no sooner than ``guard`` seconds after it heard something."""
-    return _paced(dialog, guard) if guard else dialog
-
-
-def _paced(dialog: Dialog[T], guard: float) -> Dialog[T]:
     heard = False
-    try:
-        effect: Effect = next(dialog)
-        while True:
-            try:
-                if heard and isinstance(effect, Send):
-                    heard = False
-                    yield Sleep(guard)
-                answer = yield effect
-            except BaseException as error:
-                effect = dialog.throw(error)
-                continue
-            heard = heard or (isinstance(effect, Receive) and bool(answer))
-            effect = dialog.send(answer)
-    except StopIteration as end:
-        value: T = end.value
-        return value
+
+    def carry(effect: Effect) -> Dialog[Answer]:
+        nonlocal heard
+        if heard and isinstance(effect, Send):
+            heard = False
+            yield Sleep(guard)
+        answer = yield effect
+        heard = heard or (isinstance(effect, Receive) and bool(answer))
+        return answer
+
+    return passed(dialog, carry) if guard else dialog
 
 
 def within(dialog: Dialog[T], seconds: float | None) -> Dialog[T]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from metersdk.dialog.adapting import Adaptation
 from metersdk.dialog.diagnosis import diagnose
 from metersdk.dialog.evidence import Evidence, LineCounters, Record
+from metersdk.dialog.passing import passed
 from metersdk.dialog.reporting import report_of
 from metersdk.dialog.unasked import Unasked
 from metersdk.effects import Answer, Dialog, Effect, Emit, Now, Receive, Send, SetLine
@@ -89,7 +90,7 @@ class LineWatch:
         if self._unasked is not None:
             dialog = self._unasked.over(dialog, self.record.last)
         try:
-            return (yield from self._watched(dialog))
+            return (yield from passed(dialog, self._carried))
         except _OF_THE_LINE as error:
             self._error = error
             if not error.findings:
@@ -98,54 +99,38 @@ class LineWatch:
                     error.hint = error.findings[0].hint
             raise
 
-    def _watched(self, dialog: Dialog[T]) -> Dialog[T]:
+    def _carried(self, effect: Effect) -> Dialog[Answer]:
         record = self.record
-        try:
-            effect: Effect = next(dialog)
-            while True:
-                kind = type(effect)
-                answer: Answer = None
-                try:
-                    if kind is Receive:
-                        answer = yield effect
-                        if answer:
-                            if self._timed:
-                                self._now = yield Now()
-                            record.heard(answer, self._now)
-                    elif kind is Send:
-                        if self._timed:
-                            begun: float = yield Now()
-                            yield effect
-                            self._now = yield Now()
-                            record.sent(effect.data, begun, self._now)  # type: ignore[union-attr]
-                        else:
-                            yield effect
-                            record.sent(effect.data, 0.0, 0.0)  # type: ignore[union-attr]
-                    elif kind is Now:
-                        answer = self._now = yield effect
-                        record.waited(answer)
-                    elif kind is SetLine:
-                        yield effect
-                        if self._timed:
-                            self._now = yield Now()
-                        record.speed(effect.baud, self._now)  # type: ignore[union-attr]
-                    elif kind is Emit:
-                        event = effect.event  # type: ignore[union-attr]
-                        if type(event) is FrameCounts:
-                            self.counts.append(event)
-                        else:
-                            if type(event) is Finding:
-                                self.tolerated[event.code] = self.tolerated.get(event.code, 0) + 1
-                            yield effect
-                    else:
-                        yield effect
-                except GeneratorExit:
-                    dialog.close()
-                    raise
-                except BaseException as error:
-                    effect = dialog.throw(error)
-                else:
-                    effect = dialog.send(answer)
-        except StopIteration as end:
-            value: T = end.value
-            return value
+        answer: Answer = None
+        match effect:
+            case Receive():
+                answer = yield effect
+                if answer:
+                    if self._timed:
+                        self._now = yield Now()
+                    record.heard(answer, self._now)
+            case Send(octets):
+                begun = ended = 0.0
+                if self._timed:
+                    begun = yield Now()
+                yield effect
+                if self._timed:
+                    ended = self._now = yield Now()
+                record.sent(octets, begun, ended)
+            case Now():
+                answer = self._now = yield effect
+                record.waited(answer)
+            case SetLine(baud):
+                yield effect
+                if self._timed:
+                    self._now = yield Now()
+                record.speed(baud, self._now)
+            case Emit(FrameCounts() as counts):
+                self.counts.append(counts)
+            case Emit(event):
+                if isinstance(event, Finding):
+                    self.tolerated[event.code] = self.tolerated.get(event.code, 0) + 1
+                yield effect
+            case _:
+                yield effect
+        return answer
