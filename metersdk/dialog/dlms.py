@@ -262,7 +262,7 @@ def set_(
     invoke, target = ex.next_invoke(), AttributeDescriptor(class_id, obis, attribute)
     what = _name(class_id, obis, attribute)
     request: xdlms.Service = xdlms.SetRequest(invoke, target, data, selection)
-    if len(request.encode()) <= _room(ex):
+    if fits(ex, request):
         answer = yield from _ask(ex, request)
     else:
         _need(ex, Conformance.BLOCK_TRANSFER_SET, what)
@@ -290,10 +290,10 @@ def set_list(ex: Exchange, items: Sequence[Item], data: Sequence[bytes]) -> Dial
         def first(last: bool, raw: bytes) -> xdlms.Service:
             return xdlms.SetRequestListFirstBlock(invoke, targets, last, 1, raw)
 
-        fits = len(request.encode()) <= _room(ex)
+        whole = fits(ex, request)
         # All descriptors stand in the first block.
-        if fits or (Conformance.BLOCK_TRANSFER_SET in ex.conformance and len(first(False, b"").encode()) <= _room(ex)):
-            if fits:
+        if whole or (Conformance.BLOCK_TRANSFER_SET in ex.conformance and fits(ex, first(False, b""))):
+            if whole:
                 answer = yield from _ask(ex, request)
             else:
                 answer = yield from _set_blocks(ex, invoke, axdr.encode_length(len(data)) + b"".join(data), first)
@@ -359,7 +359,7 @@ def action(ex: Exchange, class_id: int, obis: bytes, method: int, data: bytes | 
     invoke, target = ex.next_invoke(), MethodDescriptor(class_id, obis, method)
     what = _name(class_id, obis, method, "method")
     request: xdlms.Service = xdlms.ActionRequest(invoke, target, data)
-    if data is None or len(request.encode()) <= _room(ex):
+    if data is None or fits(ex, request):
         answer = yield from _ask(ex, request)
     else:
         _need(ex, Conformance.BLOCK_TRANSFER_ACTION, what)
@@ -514,6 +514,11 @@ def _hand(on_block: OnBlock, raw: bytes) -> Dialog[None]:
 def _room(ex: Exchange) -> int:
     """Octets a plain request may have."""
     return ex.max_pdu_server - ex.overhead if ex.max_pdu_server else MAX_VALUE
+
+
+def fits(ex: Exchange, request: xdlms.Service) -> bool:
+    """Whether the meter takes this request without blocks."""
+    return len(request.encode()) <= _room(ex)
 
 
 def _need(ex: Exchange, service: Conformance, what: str) -> None:

@@ -16,7 +16,7 @@ from metersdk.apdu import axdr
 from metersdk.apdu.columns import concat
 from metersdk.apdu.initiate import Conformance
 from metersdk.apdu.results import DataAccessResult
-from metersdk.apdu.xdlms import AttributeDescriptor, Item, Selection
+from metersdk.apdu.xdlms import AttributeDescriptor, GetRequest, Invoke, Item, Selection
 from metersdk.dialog import dlms
 from metersdk.dialog.seam import Seam, Take
 from metersdk.dialog.selection import by_entry, by_range
@@ -212,7 +212,7 @@ def _read(
             ex = now
     wanted = _wanted(generic, columns)
     seam = Seam(take)
-    plans = list(_plans(ex, generic, wanted, start, stop, entries, quirks))
+    plans = _plans(ex, generic, wanted, start, stop, entries, quirks)
     at = 0
     while at < len(plans):
         reader = _Reader(generic, plans[at], wanted, quirks, seam.take, patient)
@@ -235,6 +235,9 @@ def _read(
             plans = [replace(plan, tolerated="") for plan in _plans(ex, generic, wanted, *rest, again, quirks)]
             seam.open(order=0 if rest == (start, stop) else -1 if generic.sort is SortMethod.LIFO else 1)
             at = 0
+            continue
+        if at < len(plans) - 1 and (yield from reader.has_other_columns()):
+            at += 1
             continue
         yield from reader.finish()
         if seam.is_open:
@@ -297,6 +300,7 @@ class _Reader:
         self._decoder = ProfileDecoder(generic.head(plan.columns), quirks=quirks)
         self._head = generic.head(wanted)
         self._keep = [plan.columns.index(n) for n in wanted]
+        self._selects = len(plan.columns) < len(generic.captures)
         self._cut = plan.cut() if plan.cut else None
         self._total = generic.in_use if plan.selection is None else None
         self._take = take
@@ -344,6 +348,13 @@ class _Reader:
             with suppress(DecodeError):
                 yield from self._decode()
 
+    def has_other_columns(self) -> Dialog[bool]:
+        """Whether columns were selected, and rows of another shape came: some meters send all of them all the same."""
+        if not self._selects:
+            return False
+        yield from self._decode()
+        return self._decoder.is_misshapen
+
     def break_off(self) -> Iterator[Effect]:
         """Hand out what is there, as a profile that lacks its end."""
         with suppress(DecodeError):
@@ -387,11 +398,25 @@ def _plans(
     stop: datetime | None,
     entries: tuple[int, int] | None,
     quirks: Quirks,
+) -> list[_Plan]:
+    """Ways to ask, the most selective first, the whole buffer last; those only that are no longer than the meter takes,
+    if there are any: there are no blocks for a GET request."""
+    plans = list(_all_plans(ex, generic, wanted, start, stop, entries, quirks))
+    buffer = AttributeDescriptor(CLASS, generic.obis.octets, _BUFFER)
+    return [plan for plan in plans if dlms.fits(ex, GetRequest(Invoke(), buffer, plan.selection))] or plans
+
+
+def _all_plans(
+    ex: dlms.Exchange,
+    generic: _Generic,
+    wanted: tuple[int, ...],
+    start: datetime | None,
+    stop: datetime | None,
+    entries: tuple[int, int] | None,
+    quirks: Quirks,
 ) -> Iterator[_Plan]:
-    """Ways to ask, the most selective first, the whole buffer last."""
     everything = tuple(range(len(generic.captures)))
     selective = Conformance.SELECTIVE_ACCESS in ex.conformance
-    refused = "the meter refused" if selective else "the meter does not offer selective access:"
     if start is not None or stop is not None:
         clock, restricting = generic.clock, generic.time_object
         if restricting is None or (clock is None and not selective):
@@ -415,14 +440,14 @@ def _plans(
             tolerated = ""
             if wanted != everything and quirks.range_columns:
                 yield _Plan(ranged([generic.captures[n] for n in wanted]), wanted, None)
-                tolerated = f"{refused} to select columns by range; they are cut here"
+                tolerated = "the meter does not select columns by range; they are cut here"
             yield _Plan(ranged(()), everything, None, tolerated)
         if clock is not None:
             yield _Plan(
                 None,
                 everything,
                 lambda: SpanCut(clock, start, stop),
-                f"{refused} selection by range; the whole buffer is read and cut here",
+                "the meter does not select by range; the whole buffer is read and cut here",
             )
         return
     if entries is not None or wanted != everything:
@@ -433,7 +458,7 @@ def _plans(
             if wanted != everything:
                 columns = tuple(range(wanted[0], wanted[-1] + 1)) if wanted else everything
                 yield _Plan(by_entry(first, last, columns[0] + 1, columns[-1] + 1), columns, None)
-                tolerated = f"{refused} to select columns by entry; they are cut here"
+                tolerated = "the meter does not select columns by entry; they are cut here"
             if entries is not None:
                 yield _Plan(by_entry(first, last), everything, None, tolerated)
         what = "entry" if entries is not None else "columns"
@@ -441,7 +466,7 @@ def _plans(
             None,
             everything,
             (lambda: EntryCut(first, last)) if entries is not None else None,
-            f"{refused} selection by {what}; the whole buffer is read and cut here",
+            f"the meter does not select by {what}; the whole buffer is read and cut here",
         )
         return
     yield _Plan(None, everything, None)

@@ -439,6 +439,11 @@ class ProfileDecoder:
         """Rows the meter announced, None where it does not say or the head has not arrived; not to be trusted."""
         return self._rows.announced
 
+    @property
+    def is_misshapen(self) -> bool:
+        """True if the first row is not one of these capture objects."""
+        return not self._rows.rows and self._rows.error is not None and self._rows.error.code == "row-shape"
+
     def feed(self, data: bytes) -> Profile:
         """The rows that are whole with these octets, as a profile of their own; often without any."""
         table = self._rows.feed(data)

@@ -306,6 +306,36 @@ def test_columns_alone(meter: MakeRig, refused: bool) -> None:
     assert len(profile.findings) == refused
 
 
+@pytest.mark.parametrize("max_pdu", [19, 40, 63, 64, 128, 135, 136])
+@pytest.mark.parametrize("columns", [None, [EXPORT.obis, STATUS.obis, IMPORT.obis]])
+def test_selections_longer_than_the_meter_takes_are_not_sent(
+    meter: MakeRig, max_pdu: int, columns: list[Obis] | None
+) -> None:
+    """GET has blocks for the answer only: a column costs 18 octets of the request."""
+    it = meter(max_pdu)
+    profile = it.run(read_profile(it.ex, PROFILE, start=stamp(10), stop=stamp(20), columns=columns))
+    assert rows_of(profile) == list(range(10, 21))
+    noted = max_pdu < (136 if columns else 64)
+    assert [finding.code for finding in profile.findings] == ["profile-selection"] * noted
+
+
+@pytest.mark.parametrize("max_pdu", [128, 0])
+@pytest.mark.parametrize("asked", [{"start": stamp(10), "stop": stamp(20)}, {"entries": (11, 21)}])
+def test_a_meter_that_sends_all_columns_whatever_was_selected(
+    meter: MakeRig, max_pdu: int, asked: dict[str, Any]
+) -> None:
+    it = meter(max_pdu)
+    it.device.answer = lambda key, selection: buffer(range(10, 21))
+    profile = it.run(read_profile(it.ex, PROFILE, columns=[EXPORT.obis], **asked))
+    assert [column.obis for column in profile.columns] == [CLOCK.obis, EXPORT.obis]
+    assert rows_of(profile) == list(range(10, 21)) and not profile.truncated
+    assert it.findings == [finding.code for finding in profile.findings] == ["profile-selection"]
+    it.events.clear()
+    it.run(iter_profile(it.ex, PROFILE, columns=[EXPORT.obis], **asked))
+    pieces = [event for event in it.events if isinstance(event, Profile)]
+    assert rows_of(Profile.concat(pieces)) == list(range(10, 21))
+
+
 def test_refused_by_an_exception_response(meter: MakeRig) -> None:
     it = meter()
     serve = it.server.handle
