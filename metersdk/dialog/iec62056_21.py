@@ -254,8 +254,7 @@ def _identify(line: OpticalLine, settings: SignOn, deadline: float) -> Dialog[Id
         yield Emit(State("sign-on", f"request {attempt + 1} of {requests}"))
         attempt += 1
         picky = heard_out < _HEARD_OUT and settings.takes_hdlc
-        yield from line.send(request)
-        sent: float = yield Now()
+        sent = line.left((yield from line.send(request)))
         first_by = min(deadline, sent + timing.reply_max + timing.latency)
         whole_by = min(deadline, first_by + (IDENTIFICATION_LIMIT + len(request)) * line.character())
         while True:
@@ -359,8 +358,9 @@ def _note_preamble(line: OpticalLine, sent: bytes, seen: bytes) -> None:
 def _wake_up(line: OpticalLine, octets: int | None) -> Dialog[None]:
     """Annex B.1: NULs without gaps for 2.1 to 2.3 s, or so many ``octets``, then 1.5 to 1.7 s of silence."""
     count = round(line.timing.wake_up / line.character()) if octets is None else octets
-    yield Send(bytes(count))
-    yield Sleep(line.timing.wake_up_pause)
+    sent = line.left((yield from line.send(bytes(count))))
+    now: float = yield Now()
+    yield Sleep(sent + line.timing.wake_up_pause - now)
 
 
 def _quiet(line: OpticalLine, silence: float, deadline: float) -> Dialog[None]:
@@ -437,11 +437,11 @@ def _switch(line: OpticalLine, baud: int, written: float, margin: float, sent: b
     What comes until then is kept (an echo).
     False if the meter was sending its data already: the acknowledgement came too late for it.
     """
-    duration = len(sent) * line.character()
+    left = line.left(written)
     now: float = yield Now()
     # Without a line in between (TCP), or with a driver that does not drain, time does not tell who spoke first.
-    timed = now - written > duration / 2
-    moment = written + duration + margin
+    timed = now > (written + left) / 2
+    moment = left + margin
     while (yield from line.wait_until(moment)):
         pass
     seen = line.peek()

@@ -126,6 +126,11 @@ class OpticalLine:
         yield Send(to_line(text) if self.parity == "software" else text)
         return moment
 
+    def left(self, written: float) -> float:
+        """When the last stop bit of what was sent at ``written`` has left: a network, and a driver that does not drain,
+        take it at once."""
+        return written + len(self.sent) * self.character()
+
     def send_last(self, text: bytes) -> Dialog[None]:
         """Send the last words of a session, and let them leave: what comes next may be a change of speed, and not every
         driver knows when its chip is empty."""

@@ -71,6 +71,7 @@ class ProgrammingLine:
         self._prefix = prefix
         self._repeats = repeats
         self._heard: float | None = None
+        self._sent = 0.0
         self._echo_due = False
 
     def encode(self, command: Command) -> bytes:
@@ -186,11 +187,11 @@ class ProgrammingLine:
         yield from line.wait(0.0)
         if line.take().strip(b"\0"):
             line.note("unasked", "octets that nobody asked for, before a command")
-        written = yield from line.send(message)
+        self._sent = line.left((yield from line.send(message)))
         self._echo_due = len(message) > 1
         if line.echo != "none":
             # Of a partial echo nothing tells but that it comes before the meter may speak.
-            until = written + len(message) * line.character() + self._reaction / 2
+            until = self._sent + self._reaction / 2
             while (yield from line.wait_until(until)):
                 pass
             line.take(len(message) if line.peek().startswith(message) else None)
@@ -205,7 +206,7 @@ class ProgrammingLine:
         line = self.line
         line.tally = ParityTally()
         now: float = yield Now()
-        begin_by = now + self._response + line.timing.latency
+        begin_by = max(now, self._sent) + self._response + line.timing.latency
         while scanner.answer is None:
             if not len(line.buffer) or self._is_echo_to_come():
                 now = yield Now()

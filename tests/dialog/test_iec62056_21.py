@@ -510,8 +510,9 @@ def test_mode_d_at_the_wrong_speed_ends_in_time() -> None:
 # ---- battery, addresses, inactivity
 
 
-def test_wake_up_is_measured() -> None:
-    line = port(meter(asleep=True), LINE)
+@pytest.mark.parametrize("drain_lies", [False, True])
+def test_wake_up_is_measured(drain_lies: bool) -> None:
+    line = port(meter(asleep=True), replace(LINE, drain_lies=drain_lies))
     assert is_whole(run(read(SignOn(wake_up=True)), line))
     (woken,) = [e for e in line.server_events if isinstance(e, WokenUp)]
     assert woken.nuls == 66
@@ -559,6 +560,14 @@ def test_a_lost_request_is_repeated() -> None:
     line = port(meter(), replace(LINE, drop_requests=frozenset({0, 1})))
     assert is_whole(run(read(), line))
     assert [e.data for e in line.log if e.side == "client"].count(to_line(b"/?!\r\n")) == 3
+
+
+@pytest.mark.parametrize("drain_lies", [False, True])
+def test_a_slow_meter_has_its_time_from_the_end_of_a_long_request(drain_lies: bool) -> None:
+    address = "1" * 30
+    line = port(meter(address=address, reaction=1.45), replace(LINE, drain_lies=drain_lies))
+    assert is_whole(home := run(read(SignOn(address=address)), line)) and not home.findings
+    assert [e.data for e in line.log if e.side == "client"].count(to_line(b"/?%b!\r\n" % address.encode())) == 1
 
 
 def test_the_meter_ends_an_unfinished_session_after_its_inactivity_time() -> None:

@@ -456,3 +456,11 @@ def test_a_line_without_parity_is_told_from_a_damaged_one() -> None:
         assert found.value.text == "1"
     run(opened.close(), line)
     assert b"\x15" not in text(line, "client")
+
+
+def test_a_long_command_leaves_before_the_time_for_its_answer_begins() -> None:
+    # 138 characters take 4.6 s at 300 Bd, and this port does not wait for them.
+    line = port(meter(shelf := Shelf(), b"/ABC0METER"), replace(LINE, drain_lies=True))
+    opened = session(line, write=True, response=2.0)
+    run(opened.write("1.8.0", "1" * 125), line)
+    assert shelf.values["1.8.0"] == "1" * 125
