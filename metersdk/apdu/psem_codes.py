@@ -168,6 +168,7 @@ BAUD_CODES = {
     0x0D: 128000,
     0x0E: 256000,
 }
+CODES_OF_BAUDS = {baud: code for code, baud in BAUD_CODES.items()}
 STANDARD_BAUD_CODES = frozenset(range(0x01, 0x0B))
 
 # Added to the number of a standard table.

@@ -12,7 +12,7 @@ from metersdk.dialog.c1218_link import C1218Link, C1218Settings
 from metersdk.dialog.c1219_connection import C1219Connection
 from metersdk.dialog.c1219_session import C1219Session
 from metersdk.dialog.c1219_settings import C1219Settings
-from metersdk.dialog.psem import STANDARD_BAUDS, Psem, PsemTiming, SignOn
+from metersdk.dialog.psem import STANDARD_BAUDS, Psem, PsemTiming
 from metersdk.dialog.timing import Timing
 from metersdk.effects import Dialog
 from metersdk.errors import Cancel, MeterError, NoAnswer, RemoteProtocolError
@@ -115,21 +115,8 @@ class C1218Opener:
             link.other_baud = last.other_baud
 
     def _signed_on(self, psem: Psem) -> Dialog[Identification]:
-        settings, quirks = self._settings, self._quirks
-        wanted = SignOn(
-            user_id=settings.user_id_for(quirks.psem_user_id),
-            user=settings.user_for(quirks.psem_user),
-            password=settings.password,
-            padding=quirks.psem_padding,
-            key=settings.key,
-            key_id=settings.key_id,
-            packet_size=min(settings.packet_size, quirks.psem_packet_size or settings.packet_size),
-            packets=settings.packets,
-            bauds=self._bauds,
-            negotiate=quirks.psem_negotiate,
-            recover=self._retries is None,
-        )
-        return (yield from psem.sign_on(wanted))
+        wanted = self._settings.sign_on(self._quirks)
+        return (yield from psem.sign_on(replace(wanted, bauds=self._bauds, recover=self._retries is None)))
 
     def _link_settings(self) -> C1218Settings:
         base = C1218Settings()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from metersdk.apdu.keys import Secret
+from metersdk.dialog.psem import SignOn
 from metersdk.errors import LocalProtocolError
+from metersdk.model.quirks import Quirks
 
 # Packets of 1024 octets cost one part in a hundred; longer ones little less, and more where they must be repeated.
 PACKET_SIZE, PACKETS = 1024, 255
@@ -54,10 +56,16 @@ class C1219Settings:
                 hint=f"packet_size {_LEAST_PACKET} to {_MOST_PACKET}, packets 1 to {PACKETS}",
             )
 
-    def user_for(self, family: str) -> str:
-        """The user's name; that of the family where the caller has said none."""
-        return family or self.user if self.user == USER else self.user
-
-    def user_id_for(self, family: int | None) -> int:
-        """The user's number; that of the family where the caller has said none."""
-        return self.user_id if family is None or self.user_id != USER_ID else family
+    def sign_on(self, quirks: Quirks) -> SignOn:
+        """Who logs on, and how, to a meter of that family; its names serve where the caller has said none."""
+        return SignOn(
+            user_id=self.user_id if quirks.psem_user_id is None or self.user_id != USER_ID else quirks.psem_user_id,
+            user=quirks.psem_user or self.user if self.user == USER else self.user,
+            password=self.password,
+            padding=quirks.psem_padding,
+            key=self.key,
+            key_id=self.key_id,
+            packet_size=min(self.packet_size, quirks.psem_packet_size or self.packet_size),
+            packets=self.packets,
+            negotiate=quirks.psem_negotiate,
+        )

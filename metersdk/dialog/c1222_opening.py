@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 from metersdk.apdu.c1222 import SecurityMode
 from metersdk.apdu.c1222_titles import ApTitle
 from metersdk.apdu.cipher import Keys, Security
-from metersdk.apdu.psem import Identification
 from metersdk.dialog.c1219_connection import C1219Connection
 from metersdk.dialog.c1219_settings import C1219Settings
 from metersdk.dialog.c1222 import C1222Settings, C1222Transport
-from metersdk.dialog.psem import Psem, PsemTiming, SignOn
+from metersdk.dialog.psem import Psem, PsemTiming
 from metersdk.dialog.timing import Timing
 from metersdk.effects import Dialog
 from metersdk.errors import Cancel, LocalProtocolError, MeterError
@@ -121,7 +120,7 @@ class C1222Opener:
         self._last = transport = C1222Transport(self._settings, self._buffer)
         psem = Psem(transport, PsemTiming(traffic=float(IDLE)))
         try:
-            found = yield from self._signed_on(psem)
+            found = yield from psem.sign_on(replace(self._who.sign_on(self._quirks), idle=IDLE))
         except (MeterError, Cancel):
             yield from psem.close()
             raise
@@ -132,17 +131,6 @@ class C1222Opener:
     def close(self, psem: Psem) -> Dialog[None]:
         """Logoff and Terminate."""
         yield from psem.close()
-
-    def _signed_on(self, psem: Psem) -> Dialog[Identification]:
-        who, quirks = self._who, self._quirks
-        wanted = SignOn(
-            user_id=who.user_id_for(quirks.psem_user_id),
-            user=who.user_for(quirks.psem_user),
-            password=who.password,
-            padding=quirks.psem_padding,
-            idle=IDLE,
-        )
-        return (yield from psem.sign_on(wanted))
 
 
 def open_c1222(

@@ -33,12 +33,11 @@ from metersdk.apdu.psem import (
     TimingSetup,
     decode_request,
 )
-from metersdk.apdu.psem_codes import BAUD_CODES, service_of
+from metersdk.apdu.psem_codes import BAUD_CODES, CODES_OF_BAUDS, service_of
 from metersdk.apdu.psem_security import BLOCK_SIZE, encrypted, is_proof
 from metersdk.dialog.psem_services import Access
 from metersdk.errors import ChecksumError, DecodeError, PsemError
 
-_CODE_OF = {baud: code for code, baud in BAUD_CODES.items()}
 _OK, _ERR, _SNS, _ISC, _ONP, _IAR, _ISSS = (
     Response.OK,
     Response.ERR,
@@ -304,7 +303,7 @@ class PsemServer:
     def _agree(self, wanted: psem.Negotiate) -> Negotiated:
         """The longest packets, most of them, and the highest speed that both can; the present one if there is none."""
         shared = [code for code in wanted.bauds if BAUD_CODES.get(code) in self.rules.bauds]
-        best = max(shared, key=lambda code: BAUD_CODES[code], default=_CODE_OF.get(self.baud, 0))
+        best = max(shared, key=lambda code: BAUD_CODES[code], default=CODES_OF_BAUDS.get(self.baud, 0))
         self.baud = BAUD_CODES.get(best, self.baud)
         size = min(max(wanted.packet_size, 64), self.rules.packet_size)
         return Negotiated(size, min(max(wanted.packets, 1), self.rules.packets), best)

@@ -35,7 +35,7 @@ from metersdk.apdu.psem import (
     decode_answer,
     table_name,
 )
-from metersdk.apdu.psem_codes import BAUD_CODES, STANDARD_BAUD_CODES, service_of
+from metersdk.apdu.psem_codes import BAUD_CODES, CODES_OF_BAUDS, STANDARD_BAUD_CODES, service_of
 from metersdk.apdu.psem_security import PADDINGS, Padding, check_ticket, encrypted, is_proof, padded
 from metersdk.effects import Dialog, Emit, Hide, Now, Progress, Sleep
 from metersdk.errors import (
@@ -52,7 +52,6 @@ from metersdk.errors import (
 A = TypeVar("A", bound=Answer)
 
 STANDARD_BAUDS = tuple(BAUD_CODES[code] for code in sorted(STANDARD_BAUD_CODES))
-_CODE_OF = {baud: code for code, baud in BAUD_CODES.items()}
 # A table that came damaged, or with another length than was asked for, is asked for again so often.
 REPEATS = 2
 # The first pause before a busy meter is asked again; each following one is twice as long.
@@ -496,9 +495,9 @@ def _subject(request: Request) -> str:
 
 
 def _code_of(baud: int) -> int:
-    code = _CODE_OF.get(baud)
+    code = CODES_OF_BAUDS.get(baud)
     if code is None:
-        raise LocalProtocolError(f"{baud} Bd has no code", hint=f"known: {', '.join(map(str, sorted(_CODE_OF)))}")
+        raise LocalProtocolError(f"{baud} Bd has no code", hint=f"known: {', '.join(map(str, sorted(CODES_OF_BAUDS)))}")
     return code
 
 

@@ -83,9 +83,11 @@ def test_descriptions_that_are_none(layouts: str) -> None:
 
 def test_what_the_caller_says_goes_before_the_family() -> None:
     told, default = C1219Settings(user="me", user_id=7), C1219Settings()
-    assert (told.user_for("them"), told.user_id_for(3)) == ("me", 7)
-    assert (default.user_for("them"), default.user_id_for(3)) == ("them", 3)
-    assert (default.user_for(""), default.user_id_for(None)) == ("metersdk", 1)
+    family = Quirks(psem_user="them", psem_user_id=3, psem_padding="space")
+    named, unnamed, plain = told.sign_on(family), default.sign_on(family), default.sign_on(Quirks())
+    assert (named.user, named.user_id, named.padding) == ("me", 7, "space")
+    assert (unnamed.user, unnamed.user_id) == ("them", 3)
+    assert (plain.user, plain.user_id, plain.padding) == ("metersdk", 1, "nul")
 
 
 def test_a_meter_without_negotiate(tmp_path: Path) -> None:
