@@ -33,6 +33,7 @@ PREAMBLE_LIMIT = 512
 
 _ADDRESS = re.compile(r"[0-9A-Za-z ]*")
 _IDENTIFICATION = re.compile(rb"/([A-Za-z0-9]{3})([ \x22-.0-~])([^!/\r\n]{0,%d})" % IDENTIFICATION_LIMIT)
+_DATA_LINE = re.compile(rb"(?:\A|(?<=\n))(?!/)[^\n(]*\([^\n)]*\)[^\n]*\n")
 _HIGH = bytes(range(0x80, 0x100))
 _PRINTABLE = re.compile(rb"[ -~]*")
 
@@ -304,7 +305,19 @@ class BlockScanner:
     Holds at most ``PREAMBLE_LIMIT`` octets.
     """
 
-    __slots__ = ("_add", "_at", "_check", "_end_mark", "_open", "_partial", "end", "findings", "framed", "preamble")
+    __slots__ = (
+        "_add",
+        "_at",
+        "_check",
+        "_end_mark",
+        "_late",
+        "_open",
+        "_partial",
+        "end",
+        "findings",
+        "framed",
+        "preamble",
+    )
 
     def __init__(self, *, open_ended: bool = False, add: bool = False) -> None:
         self.preamble = b""
@@ -319,6 +332,8 @@ class BlockScanner:
         self._partial = False
         # Length of the line that "!" began, 0 before it.
         self._end_mark = 0
+        # How much of CR LF has come behind a "!" behind ETX.
+        self._late = 0
 
     @property
     def started(self) -> bool:
@@ -405,8 +420,8 @@ class BlockScanner:
                 # Some meters put ETX before the end mark: ETX ! CR LF BCC.
                 self._at = _At.LATE_MARK
                 self._note("etx-before-end", "ETX stands before '!'")
-            elif self._at is _At.LATE_MARK and octet in b"\r\n":
-                continue
+            elif self._at is _At.LATE_MARK and (place := b"\r\n".find(octet, self._late)) >= 0:
+                self._late = place + 1
             elif self._at is not _At.DONE:
                 accepted = {self._check}
                 if self._at is _At.LATE_MARK:
@@ -435,13 +450,8 @@ class BlockScanner:
 
 def _data_line(seen: bytes) -> int | None:
     """Offset of the first whole line that holds a data set."""
-    at = 0
-    while (end := seen.find(b"\n", at)) >= 0:
-        opening = seen.find(b"(", at, end)
-        if opening >= 0 and seen.find(b")", opening, end) >= 0 and seen[at : at + 1] != b"/":
-            return at
-        at = end + 1
-    return None
+    found = _DATA_LINE.search(seen)
+    return found.start() if found else None
 
 
 def echo_of(sent: bytes, seen: bytes) -> tuple[str, int]:

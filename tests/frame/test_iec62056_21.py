@@ -220,6 +220,14 @@ def test_a_damaged_block_is_not_proved(at: int) -> None:
     assert end is None or end.proved is not True
 
 
+@pytest.mark.parametrize("check", [0x0D, 0x0A])
+def test_a_bcc_behind_a_late_end_mark_may_look_like_a_line_end(check: int) -> None:
+    bodies = (b"1.8.0(%c)\r\n" % value for value in range(0x30, 0x7F))
+    body = next(body for body in bodies if block(body)[-1] == check)
+    scanner, text, _ = scan(b"\x02" + body + b"\x03!\r\n" + bytes((check,)), 1)
+    assert text == body and scanner.end is not None and scanner.end.proved is True
+
+
 @pytest.mark.parametrize("size", [1, 1000])
 def test_block_liberties(size: int) -> None:
     # ETX before the end mark; the BCC over all of it, or up to ETX.
