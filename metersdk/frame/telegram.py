@@ -162,6 +162,9 @@ def _telegram(octets: bytes, stop: int, tail: bytes, base: int) -> TextTelegram 
     told = _CRC.fullmatch(from_line(tail)[0])
     crc = None if told is None else int(told[1], 16)
     proved = None if crc is None else crc16_arc(text[start : stop + 1]) == crc
+    if proved is False and high and crc16_arc(octets[: stop + 1 - start]) == crc:
+        # 8N1, and a text with letters beyond those of 7 bits.
+        text, proved = text[:start] + octets, True
     # With a CRC that is right there was no parity to be wrong.
     damaged = len(odd) if form == "7E1" and high and not proved else 0
     return TextTelegram(

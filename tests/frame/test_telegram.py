@@ -62,6 +62,13 @@ def test_whole_and_octet_by_octet(raw: bytes, proved: bool | None, form: str, is
     assert whole[0].identification.manufacturer == "MSK"
 
 
+def test_letters_beyond_seven_bits_are_no_damage() -> None:
+    lines = LINES + "0-0:96.13.0(G\xe5 till k\xe4llaren)\r\n".encode("latin-1")
+    (found,), _ = taken([encode_telegram(b"/MSK5METER", lines, crc=True)])
+    assert (found.proved, found.format, found.damaged) == (True, "8N1", 0)
+    assert found.body.endswith(lines)
+
+
 def test_joined_amid_a_telegram() -> None:
     for cut in range(1, len(P1)):
         found, _ = taken([P1[cut:] + P1])
