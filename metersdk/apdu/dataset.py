@@ -405,7 +405,7 @@ class DataSetParser:
         return address
 
     def _add_values(self, inside: str, at: int) -> None:
-        if len(self._values) >= VALUES_LIMIT:
+        if len(self._values) + inside.count("&") + inside.count("#") >= VALUES_LIMIT:
             raise LimitExceeded(
                 f"data set {self._address} has more than {VALUES_LIMIT} values",
                 layer="data",

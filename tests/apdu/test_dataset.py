@@ -183,7 +183,7 @@ def test_a_set_without_end_is_bounded() -> None:
 def test_values_of_a_set_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metersdk.apdu.dataset.VALUES_LIMIT", 1000)
     assert len(parse(b"P.01" + b"(1)" * 1000)[0][0].values) == 1000
-    for pieces in ([b"P.01" + b"(1)" * 1001], [b"P.01", *[b"(1)"] * 1001]):
+    for pieces in ([b"P.01" + b"(1)" * 1001], [b"P.01", *[b"(1)"] * 1001], [b"P.01(1" + b"&1" * 1000 + b")"]):
         parser = DataSetParser()
         with pytest.raises(LimitExceeded, match="more than 1000 values"):
             for piece in pieces:
