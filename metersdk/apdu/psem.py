@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from metersdk.apdu.keys import Secret
 from metersdk.apdu.psem_codes import BAUD_CODES as BAUD_CODES
-from metersdk.apdu.psem_codes import LAST_TABLE, MAX_BAUDS, MAX_INDICES, STANDARDS, service_of
+from metersdk.apdu.psem_codes import FIRST_REQUEST, LAST_TABLE, MAX_BAUDS, MAX_INDICES, STANDARDS, service_of
 from metersdk.apdu.psem_codes import MANUFACTURER as MANUFACTURER
 from metersdk.apdu.psem_codes import PENDING as PENDING
 from metersdk.apdu.psem_codes import Response as Response
@@ -443,10 +443,12 @@ def decode_answer(service: Service, octets: bytes) -> Answer:
 
     Raises:
         ChecksumError: the table does not fit its checksum.
-        DecodeError: empty, cut, or with octets behind its end.
+        DecodeError: empty, cut, with octets behind its end, or a request.
     """
     if not octets:
         raise DecodeError("an empty answer", layer="apdu")
+    if octets[0] >= FIRST_REQUEST:
+        raise DecodeError(f"a request ({octets[0]:02X}) where an answer belongs", layer="apdu", offset=0)
     if octets[0]:
         return Refusal(Response(octets[0]), octets[1:])
     reader = _Reader(octets, 1)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Self
 
+# Request codes are not below, response codes are.
+FIRST_REQUEST = 0x20
+
 
 class Service(IntEnum):
     """Request codes; those that count their indices or speeds stand here with the first of their codes.

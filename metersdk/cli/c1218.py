@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from metersdk.apdu import psem
 from metersdk.apdu.psem import BAUD_CODES, PENDING, Answer, Request, Response, Service, table_name
-from metersdk.apdu.psem_codes import service_of
+from metersdk.apdu.psem_codes import FIRST_REQUEST, service_of
 from metersdk.cli.layer import Layer
 from metersdk.cli.units import Unit
 from metersdk.errors import DecodeError
@@ -17,7 +17,6 @@ from metersdk.model.c1219.text import lines_of
 
 _CONTROLS = {ACK: "ACK", NAK: "NAK"}
 # Responses are small numbers, requests begin here.
-_FIRST_REQUEST = 0x20
 _OCTETS_IN_LINE = 32
 # Initiating it and its answer; log-in, which has a password among its parameters, is procedure 18.
 _PROCEDURES, _LOGIN = 7, 18
@@ -84,7 +83,7 @@ class Conversation:
         """
         if not octets:
             raise DecodeError("a service unit without octets", layer="apdu")
-        if octets[0] >= _FIRST_REQUEST:
+        if octets[0] >= FIRST_REQUEST:
             yield from self._request(octets, masked)
         else:
             yield from self._answer(octets)

@@ -10,12 +10,11 @@ from metersdk.apdu.c1222 import NOTIFICATION, TEST, URGENT, Message, ResponseCon
 from metersdk.apdu.c1222_services import ConnectionType, NodeType
 from metersdk.apdu.cipher import Keys
 from metersdk.apdu.psem import Service
-from metersdk.apdu.psem_codes import service_of
+from metersdk.apdu.psem_codes import FIRST_REQUEST, service_of
 from metersdk.cli.c1218 import Conversation
 from metersdk.cli.layer import Layer
 from metersdk.cli.units import Unit
 
-_FIRST_REQUEST = 0x20
 _OF_THE_NETWORK = (Service.REGISTER, Service.DEREGISTER, Service.RESOLVE, Service.TRACE)
 _QUALIFIERS = {TEST: "test", URGENT: "urgent", NOTIFICATION: "notification"}
 _CONTROLS = {ResponseControl.ON_EXCEPTION: "answer on exception only", ResponseControl.NEVER: "no answer wanted"}
@@ -79,7 +78,7 @@ class Network:
         return message.opened(self._keys.ek, key_id=key_id, iv=iv)
 
     def _service(self, octets: bytes, masked: bool) -> Iterator[Layer]:
-        if octets[0] >= _FIRST_REQUEST:
+        if octets[0] >= FIRST_REQUEST:
             self._asked = service_of(octets[0])
             if self._asked in _OF_THE_NETWORK and not masked:
                 yield _of_the_network(self._asked, services.decode_request(octets))

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from hmac import digest
 from typing import Final
 
-from metersdk.apdu.c1222 import Control, Message, ResponseControl, SecurityMode
+from metersdk.apdu.c1222 import IV_SIZE, Control, Message, ResponseControl, SecurityMode
 from metersdk.apdu.c1222_services import size_allowed
 from metersdk.apdu.c1222_titles import NETWORK, ApTitle
 from metersdk.apdu.keys import Counter, Secret
 from metersdk.apdu.psem import Refusal, Response, Service
+from metersdk.apdu.psem_codes import FIRST_REQUEST
 from metersdk.effects import Dialog, Emit, Now, Push, Receive, Send
 from metersdk.errors import (
     DecodeError,
@@ -43,8 +45,6 @@ _ANSWER_EXTRA: Final = 24
 _REMEMBERED: Final = 64
 # Messages that came unasked and are kept.
 _MAX_PUSHES: Final = 256
-# Response codes are below, requests are not.
-_FIRST_REQUEST: Final = 0x20
 _WRITES: Final = frozenset(range(Service.WRITE, Service.WRITE_OFFSET + 1))
 _UNKNOWN: Final = "whether the meter carried it out is not known: read it back before trying again"
 _LAST_ID: Final = 0x3FFF_FFFF
@@ -68,7 +68,8 @@ class C1222Settings:
         response: seconds for one answer.
         retries: how often a datagram is sent again.
         max_message: octets of a message at most; None: 8192, and 1232 over UDP.
-        first_id: where the numbers of the requests begin.
+        first_id: where the numbers of the requests begin; None: under a key at a place that the initialisation vector
+            gives, so that no answer on record of an earlier session has the number of a request of this one.
         recovery: ask for a recovery session.
         ed_class: four octets, or none.
     """
@@ -84,7 +85,7 @@ class C1222Settings:
     response: float = 5.0
     retries: int = 2
     max_message: int | None = None
-    first_id: int = _FIRST_ID
+    first_id: int | None = None
     recovery: bool = False
     ed_class: bytes = b""
 
@@ -100,7 +101,7 @@ class C1222Settings:
             raise LocalProtocolError(f"key_id={self.key_id}: 0 to 255")
         if not _LEAST <= self.limit <= MAX_MESSAGE:
             raise LocalProtocolError(f"messages of {self.limit} octets: {_LEAST} to {MAX_MESSAGE} are possible")
-        if not 0 <= self.first_id <= _LAST_ID:
+        if self.first_id is not None and not 0 <= self.first_id <= _LAST_ID:
             raise LocalProtocolError(f"first_id={self.first_id}: 0 to {_LAST_ID}")
 
     @property
@@ -121,7 +122,6 @@ class C1222Transport:
 
     def __init__(self, settings: C1222Settings, buffer: ReceiveBuffer | None = None) -> None:
         self.settings = settings
-        self.next_id = settings.first_id
         self.idle: int | None = None
         self.findings: list[Finding] = []
         self.pushes: deque[bytes] = deque(maxlen=_MAX_PUSHES)
@@ -132,6 +132,7 @@ class C1222Transport:
         secured = settings.security is not SecurityMode.CLEAR
         # One for the session, as the standard has it: what makes messages differ is their number.
         self._iv = settings.vectors.next() if secured and settings.vectors is not None else None
+        self.next_id = _first_id(settings, self._iv) if settings.first_id is None else settings.first_id
         # What the meter last used: in a session it need not tell it each time.
         self._peer_iv: int | None = None
         self._overhead = len(self._made(b"", ResponseControl.ALWAYS)) + _ANSWER_EXTRA
@@ -287,7 +288,7 @@ class C1222Transport:
         """In clear, an answer that repeats the number as its own (seen in published captures)."""
         if message.calling_id != number or message.control.security is not SecurityMode.CLEAR:
             return False
-        return any(service[0] < _FIRST_REQUEST for service in message.services[:1])
+        return any(service[0] < FIRST_REQUEST for service in message.services[:1])
 
     def _wrong_titles(self, message: Message) -> str | None:
         base = message.context or self.settings.network
@@ -348,3 +349,11 @@ class C1222Transport:
             finding = Finding(code, text, "link")
             self.findings.append(finding)
             yield Emit(finding)
+
+
+def _first_id(settings: C1222Settings, iv: int | None) -> int:
+    """An answer proves which number it answers, and not which vector: the number is what must not come again."""
+    if iv is None or settings.key is None:
+        return _FIRST_ID
+    place = digest(bytes(settings.key), b"first ApInvocationId" + iv.to_bytes(IV_SIZE, "big"), "sha256")
+    return _FIRST_ID + int.from_bytes(place[:8], "big") % (_LAST_ID - _FIRST_ID + 1)

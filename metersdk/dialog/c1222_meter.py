@@ -94,6 +94,7 @@ class _Client:
     server: PsemServer
     heard: float = 0.0
     idle: float = 0.0
+    rest: float = 0.0
     key_id: int = 0
     iv: int = 0
     request: bytes = b""
@@ -143,10 +144,14 @@ class _Node:
         except (DecodeError, FrameError, LimitExceeded) as error:
             yield from self._note("c1222-no-message", error.message)
             return None
+        if message.called_id is not None:
+            # Two nodes that answered each other's answers would never end.
+            yield from self._note("c1222-no-message", f"an answer to request {message.called_id}, and none was made")
+            return None
         if not self._is_mine(message):
             return self._refusal(message, Response.UAT)
         client = yield from self._client(message)
-        if octets == client.request:
+        if octets == client.request and message.calling_id is not None:
             # The answer was lost: it is given again, and nothing is carried out twice.
             yield from self._note("c1222-repeated", f"request {message.calling_id} came again")
             return client.answer
@@ -158,6 +163,7 @@ class _Node:
         if message.control.security is not SecurityMode.CLEAR and not self._is_fresh(plain):
             yield from self._note("c1222-replay", f"request {message.calling_id} is older than the last one")
             return None
+        yield from self._heard(client, message)
         client.key_id, client.iv = plain.key_id or 0, plain.iv or 0
         client.request, client.answer = octets, None
         client.answer = self._answered(plain, message.control.security, client)
@@ -172,21 +178,25 @@ class _Node:
         return message.called.within(message.context or network) == self._settings.title.within(network)
 
     def _client(self, message: Message) -> Dialog[_Client]:
-        """The sender, by its ApTitle; a session that was left alone too long is over."""
+        """The sender, by its ApTitle, or a new one; a session that was left alone too long is over."""
         now: float = yield Now()
-        name = self._name(message)
-        client = self._clients.get(name)
+        client = self._clients.get(self._name(message))
         if client is None:
-            client = _Client(PsemServer(self._device, self._settings.rules, intercept=self._intercept))
-            self._clients[name] = client
-            if len(self._clients) > _MOST_CLIENTS:
-                self._clients.popitem(last=False)[1].server.reset()
-        self._clients.move_to_end(name)
-        if client.server.stage is Stage.SESSION and client.idle and now - client.heard >= client.idle:
+            return _Client(PsemServer(self._device, self._settings.rules, intercept=self._intercept))
+        if client.server.stage is Stage.SESSION and client.idle and now - client.heard >= client.idle + client.rest:
             client.server.reset()
             yield Emit(State("timed-out", "no message for the idle time-out: the session is over"))
-        client.heard = now
         return client
+
+    def _heard(self, client: _Client, message: Message) -> Dialog[None]:
+        """Keep a sender that is believed: what anybody can send ends no session of others, and keeps none alive."""
+        client.heard = yield Now()
+        client.rest = 0.0
+        name = self._name(message)
+        self._clients[name] = client
+        self._clients.move_to_end(name)
+        if len(self._clients) > _MOST_CLIENTS:
+            self._clients.popitem(last=False)[1].server.reset()
 
     def _name(self, message: Message) -> str:
         base = message.context or self._settings.network
@@ -242,7 +252,8 @@ class _Node:
         return self._message(plain, tuple(answers), mode)
 
     def _one(self, request: bytes, client: _Client, room: int) -> bytes:
-        answer = client.server.handle(request, room).answer
+        reply = client.server.handle(request, room)
+        answer, client.rest = reply.answer, reply.wait
         if request[0] == Service.IDENTIFY and not answer[0]:
             return self._identification(answer)
         if request[0] == Service.LOGON and not answer[0]:

@@ -426,6 +426,92 @@ def test_old_requests_are_not_believed() -> None:
     rig.run(rig.psem.sign_on(SignOn(password=PASSWORD)))
 
 
+def test_an_answer_on_record_answers_no_later_session() -> None:
+    """Under one key the numbers of two sessions have nothing in common: an old answer proves itself, and is late."""
+    rig = Rig(mode=CIPHERED)
+    first = rig.transport.next_id
+    rig.run(rig.psem.identify())
+    recorded = rig.sent("server")[-1]
+
+    def replaying(_: Dialog[None]) -> Dialog[None]:
+        while True:
+            if (yield Receive(60.0)):
+                yield Send(recorded)
+
+    rig.port = VirtualPort(replaying(serve_c1222(rig.device, rig.meter)), LineModel(coalesce=0.0))
+    rig.new_client()
+    assert rig.transport.next_id != first
+    with pytest.raises(NoAnswer):
+        rig.run(rig.psem.identify())
+    assert "c1222-late" in rig.codes
+
+
+def test_the_number_of_the_first_request() -> None:
+    under_key = [C1222Transport(replace(Rig(mode=CIPHERED).settings, vectors=RisingCounter(iv))) for iv in range(200)]
+    assert len({transport.next_id for transport in under_key}) == 200
+    assert all(0x0100_0000 <= transport.next_id <= 0x3FFF_FFFF for transport in under_key)
+    assert Rig(mode=CIPHERED).transport.next_id == Rig(mode=CIPHERED).transport.next_id
+    assert Rig().transport.next_id == 0x0100_0000 and Rig(first_id=7, mode=CIPHERED).transport.next_id == 7
+
+
+@MODES
+def test_a_meter_answers_no_answers(mode: SecurityMode) -> None:
+    """Two nodes that did would keep each other busy for ever."""
+    rig = Rig(mode=mode)
+    rig.run(rig.psem.identify())
+    answer = Message.decode(rig.sent("server")[-1])
+    assert exchange(rig, replace(answer, called=METER, calling=CLIENT).encode()) == b""
+    assert rig.meter_codes == {"c1222-no-message"}
+
+
+def test_requests_without_a_number_are_each_carried_out() -> None:
+    rig = Rig()
+    octets = Message.of((psem.Read(0).encode(),), called=METER, calling=CLIENT).encode()
+    assert Message.decode(exchange(rig, octets)).services == (psem.TableData(TABLES[0]).encode(),)
+    rig.device.tables[0] = b"new"
+    assert Message.decode(exchange(rig, octets)).services == (psem.TableData(b"new").encode(),)
+    assert not rig.meter_codes
+
+
+def test_what_anybody_can_send_ends_no_session() -> None:
+    rig = Rig(mode=CIPHERED)
+    rig.run(rig.psem.sign_on(SignOn(password=PASSWORD)))
+    for number in range(100):
+        title = ApTitle.parse(f".123.{1000 + number}")
+        exchange(rig, Message.of((psem.Read(0).encode(),), called=METER, calling=title, calling_id=number).encode())
+    assert rig.meter_codes == {"c1222-unproved"}
+    assert rig.run(rig.psem.read(5)) == TABLES[5] and rig.device.sessions_ended == 0
+
+
+def test_what_anybody_can_send_keeps_no_session_alive() -> None:
+    rig = Rig(mode=CIPHERED, meter={"idle": 5.0})
+    rig.run(rig.psem.sign_on(SignOn(password=PASSWORD)))
+    for number in range(6):
+        exchange(rig, Message.of((psem.Read(0).encode(),), called=METER, calling=CLIENT, calling_id=number).encode())
+        rig.port.sleep(1.0)
+    with pytest.raises(PsemError):
+        rig.run(rig.psem.read(5))
+    assert rig.device.sessions_ended == 1
+
+
+def test_wait_lets_a_session_rest_once() -> None:
+    rig = Rig(meter={"idle": 5.0})
+    rig.run(rig.psem.sign_on(SignOn(password=PASSWORD)))
+    rig.run(rig.psem.wait(60))
+    rig.port.sleep(62.0)
+    assert rig.run(rig.psem.read(5)) == TABLES[5]
+    rig.port.sleep(6.0)
+    with pytest.raises(PsemError):
+        rig.run(rig.psem.read(5))
+
+
+@MODES
+def test_a_request_is_no_answer(mode: SecurityMode) -> None:
+    _, identify = ask(lambda asked: reply(asked, psem.Read(1).encode(), mode=mode), mode=mode)
+    with pytest.raises(DecodeError, match="a request"):
+        identify()
+
+
 @pytest.mark.parametrize("mode", [CLEAR, AUTHENTICATED])
 def test_less_security_than_the_meter_wants(mode: SecurityMode) -> None:
     rig = Rig(mode=mode, meter={"security": CIPHERED})
