@@ -4,23 +4,17 @@
  * register after the octets so far, 0xFFFF at first; it is XORed into the next two octets, and then those octets count
  * as if the register had been 0. The result is its complement.
  */
-#include "metersdk.h"
+#include "clmul.h"
 
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#define WITH_CLMUL 1
+#if WITH_CLMUL
 #include <cpuid.h>
-#include <immintrin.h>
-#else
-#define WITH_CLMUL 0
 #endif
 
 #ifdef __GNUC__
-#define INLINE static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
 #else
-#define INLINE static inline
 #define NOINLINE static
 #endif
 
@@ -77,211 +71,9 @@ static unsigned go_on_table(unsigned state, const uint8_t *data, size_t size)
     return state;
 }
 
-/* ---- carry-less multiply ---------------------------------------------------------------------------------------- */
+/* ---- choice ----------------------------------------------------------------------------------------------------- */
 
 #if WITH_CLMUL
-
-#define CLMUL __attribute__((target("pclmul,ssse3,sse4.1")))
-#define CLMUL512 __attribute__((target("pclmul,ssse3,sse4.1,avx512f,avx512bw,avx512vbmi,vpclmulqdq")))
-
-#define POLYNOMIAL 0x10811                         /* all 17 bits, reflected */
-#define INVERSE ((int64_t)UINT64_C(0x859B040B1C581911)) /* 1 / POLYNOMIAL modulo x^64, from the low end */
-
-/* Multiplying by these moves 128 bits of message `distance` bits further from the end: x^(distance + 63) for the first
- * eight octets and x^(distance - 1) for the second, modulo the polynomial. The odd 1 makes up for the shift by one
- * that the product of two reflected numbers comes with. */
-static const uint64_t move128[2] = {UINT64_C(0xA95D000000000000), UINT64_C(0x7EEA000000000000)};
-static const uint64_t move256[2] = {UINT64_C(0xAAC8000000000000), UINT64_C(0x20F3000000000000)};
-static const uint64_t move384[2] = {UINT64_C(0x5159000000000000), UINT64_C(0x8F66000000000000)};
-static const uint64_t move512[2] = {UINT64_C(0x9822000000000000), UINT64_C(0x7F90000000000000)};
-static const uint64_t move1024[2] = {UINT64_C(0x471C000000000000), UINT64_C(0x46D8000000000000)};
-static const uint64_t move1536[2] = {UINT64_C(0x6AE6000000000000), UINT64_C(0x4DC8000000000000)};
-static const uint64_t move2048[2] = {UINT64_C(0xFD1E000000000000), UINT64_C(0x157E000000000000)};
-
-/* As a shuffle mask: from slide + r it moves the first r octets to the end and clears what is before them; from
- * slide + 16 + r it drops the first r octets and clears the end. */
-#define CLEAR 0x80
-static const uint8_t slide[48] = {
-    CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR,
-    0,     1,     2,     3,     4,     5,     6,     7,     8,     9,     10,    11,    12,    13,    14,    15,
-    CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR,
-};
-
-static inline CLMUL __m128i load(const void *data)
-{
-    return _mm_loadu_si128((const __m128i *)data);
-}
-
-static inline CLMUL __m128i move(__m128i block, __m128i by)
-{
-    return _mm_xor_si128(_mm_clmulepi64_si128(block, by, 0x00), _mm_clmulepi64_si128(block, by, 0x11));
-}
-
-/* The register after 64 bits of message on a register of 0. q * POLYNOMIAL equals `message` in the low 64 bits, so
- * adding it clears them, and what it adds above them is the remainder: an exact division from the low end. */
-static inline CLMUL uint64_t reduce64(uint64_t message)
-{
-    __m128i q = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)message), _mm_cvtsi64_si128(INVERSE), 0x00);
-    return (uint64_t)_mm_extract_epi64(_mm_clmulepi64_si128(q, _mm_cvtsi64_si128(POLYNOMIAL), 0x00), 1);
-}
-
-static inline CLMUL unsigned reduce128(__m128i message)
-{
-    uint64_t state = reduce64((uint64_t)_mm_cvtsi128_si64(message));
-    return (unsigned)reduce64((uint64_t)_mm_extract_epi64(message, 1) ^ state);
-}
-
-static inline uint64_t load64(const uint8_t *data)
-{
-    uint64_t word;
-    memcpy(&word, data, 8);
-    return word;
-}
-
-static inline uint32_t load32(const uint8_t *data)
-{
-    uint32_t word;
-    memcpy(&word, data, 4);
-    return word;
-}
-
-/* Fewer than 16 octets: the header of a frame. Octets are put at the high end of a word, behind a prefix of zeros,
- * which changes nothing on a register of 0. */
-static CLMUL unsigned go_on_short(unsigned state, const uint8_t *data, size_t size)
-{
-    uint64_t rest = 0;
-    if (size >= 8) {
-        state = (unsigned)reduce64(load64(data) ^ state);
-        if (size > 8)
-            rest = load64(data + size - 8) >> (128 - 8 * size); /* the last octets but the first eight */
-        size -= 8;
-    } else if (size >= 4) {
-        rest = load32(data) | (uint64_t)load32(data + size - 4) << (8 * size - 32);
-    } else if (size > 0) {
-        rest = data[0] | (uint64_t)data[size >> 1] << (8 * (size >> 1)) | (uint64_t)data[size - 1] << (8 * size - 8);
-    }
-    if (size == 0)
-        return state;
-    /* With one octet left, half of the register lies beyond it and comes out as it is. */
-    return (unsigned)reduce64((rest ^ state) << (64 - 8 * size)) ^ (size == 1 ? state >> 8 : 0);
-}
-
-/* All of data, at least 16 octets, as 128 bits with the same remainder. */
-static inline CLMUL __m128i gather(unsigned state, const uint8_t *data, size_t size)
-{
-    const __m128i initial = _mm_cvtsi32_si128((int)state);
-    const __m128i by128 = load(move128);
-    size_t odd = size & 15;
-    __m128i sum = _mm_xor_si128(load(data), initial);
-    if (odd != 0) {
-        sum = move(_mm_shuffle_epi8(sum, load(slide + odd)), by128);
-        data += odd;
-        size -= odd;
-        sum = _mm_xor_si128(sum, _mm_shuffle_epi8(initial, load(slide + 16 + odd)));
-        sum = _mm_xor_si128(sum, load(data));
-    }
-    data += 16;
-    size -= 16;
-    if (size >= 112) {
-        const __m128i by512 = load(move512);
-        __m128i a = sum;
-        __m128i b = load(data);
-        __m128i c = load(data + 16);
-        __m128i d = load(data + 32);
-        data += 48;
-        size -= 48;
-        for (; size >= 64; data += 64, size -= 64) {
-            a = _mm_xor_si128(move(a, by512), load(data));
-            b = _mm_xor_si128(move(b, by512), load(data + 16));
-            c = _mm_xor_si128(move(c, by512), load(data + 32));
-            d = _mm_xor_si128(move(d, by512), load(data + 48));
-        }
-        b = _mm_xor_si128(move(a, by128), b);
-        c = _mm_xor_si128(move(b, by128), c);
-        sum = _mm_xor_si128(move(c, by128), d);
-    }
-    for (; size > 0; data += 16, size -= 16)
-        sum = _mm_xor_si128(move(sum, by128), load(data));
-    return sum;
-}
-
-static CLMUL unsigned go_on_clmul(unsigned state, const uint8_t *data, size_t size)
-{
-    return size < 16 ? go_on_short(state, data, size) : reduce128(gather(state, data, size));
-}
-
-static inline CLMUL512 __m512i move4(__m512i blocks, __m512i by, __m512i next)
-{
-    /* 0x96: three-way XOR */
-    return _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(blocks, by, 0x00),
-                                     _mm512_clmulepi64_epi128(blocks, by, 0x11), next, 0x96);
-}
-
-static inline CLMUL512 __m512i all4(const uint64_t by[2])
-{
-    return _mm512_broadcast_i32x4(load(by));
-}
-
-static const uint8_t counting[64] = {
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
-    16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-    32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
-    48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
-};
-
-/* At least 128 octets. */
-static inline CLMUL512 unsigned go_on_blocks(unsigned state, const uint8_t *data, size_t size)
-{
-    const __m512i by512 = all4(move512);
-    const __m512i initial = _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)state));
-    size_t odd = size & 63;
-    __m512i sum;
-    if (odd == 0) {
-        sum = _mm512_xor_si512(_mm512_loadu_si512(data), initial);
-    } else {
-        /* What does not fill 64 octets goes first, at the end of a block of zeros. The rotation that brings it there
-         * takes what an odd of 1 leaves over of the register to the head of the next block. */
-        const __m512i turn = _mm512_add_epi8(_mm512_loadu_si512(counting), _mm512_set1_epi8((char)odd));
-        const __mmask64 tail = ~UINT64_C(0) << (64 - odd);
-        __m512i first = _mm512_xor_si512(_mm512_maskz_loadu_epi8(~UINT64_C(0) >> (64 - odd), data), initial);
-        first = _mm512_permutexvar_epi8(turn, first);
-        sum = _mm512_xor_si512(_mm512_loadu_si512(data + odd), _mm512_maskz_mov_epi8(~tail, first));
-        sum = move4(_mm512_maskz_mov_epi8(tail, first), by512, sum);
-    }
-    odd = odd == 0 ? 64 : odd + 64;
-    data += odd;
-    size -= odd;
-    if (size >= 448) {
-        const __m512i by2048 = all4(move2048);
-        __m512i a = sum;
-        __m512i b = _mm512_loadu_si512(data);
-        __m512i c = _mm512_loadu_si512(data + 64);
-        __m512i d = _mm512_loadu_si512(data + 128);
-        data += 192;
-        size -= 192;
-        for (; size >= 256; data += 256, size -= 256) {
-            a = move4(a, by2048, _mm512_loadu_si512(data));
-            b = move4(b, by2048, _mm512_loadu_si512(data + 64));
-            c = move4(c, by2048, _mm512_loadu_si512(data + 128));
-            d = move4(d, by2048, _mm512_loadu_si512(data + 192));
-        }
-        sum = move4(a, all4(move1536), move4(b, all4(move1024), move4(c, by512, d)));
-    }
-    for (; size > 0; data += 64, size -= 64)
-        sum = move4(sum, by512, _mm512_loadu_si512(data));
-    __m128i last = _mm512_extracti32x4_epi32(sum, 3);
-    last = _mm_xor_si128(last, move(_mm512_castsi512_si128(sum), load(move384)));
-    last = _mm_xor_si128(last, move(_mm512_extracti32x4_epi32(sum, 1), load(move256)));
-    last = _mm_xor_si128(last, move(_mm512_extracti32x4_epi32(sum, 2), load(move128)));
-    return reduce128(last);
-}
-
-static CLMUL512 unsigned go_on_clmul512(unsigned state, const uint8_t *data, size_t size)
-{
-    return size < 128 ? go_on_clmul(state, data, size) : go_on_blocks(state, data, size);
-}
-
-/* ---- choice ----------------------------------------------------------------------------------------------------- */
 
 static int ask_processor(void)
 {
@@ -300,7 +92,7 @@ static int ask_processor(void)
 }
 
 /* Threads that come here at once all write the same answer. CPUID is slow on virtual machines: asked once. */
-static int best_path(void)
+int msdk_crc16_best_path(void)
 {
     static int known = -1;
     int path = __atomic_load_n(&known, __ATOMIC_RELAXED);
@@ -313,11 +105,18 @@ static int best_path(void)
 
 #else
 
-static int best_path(void)
+int msdk_crc16_best_path(void)
 {
     return MSDK_CRC16_TABLE;
 }
 
+#endif
+
+#if WITH_CLMUL
+static CLMUL512 unsigned go_on_wide(unsigned state, const uint8_t *data, size_t size)
+{
+    return go_on_clmul512(state, data, size, 0);
+}
 #endif
 
 static unsigned go_on(int path, unsigned state, const uint8_t *data, size_t size)
@@ -325,7 +124,7 @@ static unsigned go_on(int path, unsigned state, const uint8_t *data, size_t size
     switch (path) {
 #if WITH_CLMUL
     case MSDK_CRC16_CLMUL512:
-        return go_on_clmul512(state, data, size);
+        return go_on_wide(state, data, size);
     case MSDK_CRC16_CLMUL:
         return go_on_clmul(state, data, size);
 #endif
@@ -389,12 +188,12 @@ static uint16_t crc16_by(int path, const uint8_t *data, size_t size)
 
 uint16_t msdk_crc16(const uint8_t *data, size_t size)
 {
-    return crc16_by(best_path(), data, size);
+    return crc16_by(msdk_crc16_best_path(), data, size);
 }
 
 int msdk_crc16_path(int path, const uint8_t *data, size_t size, uint16_t *crc)
 {
-    if (path < 0 || path > best_path())
+    if (path < 0 || path > msdk_crc16_best_path())
         return -1;
     *crc = crc16_by(path, data, size);
     return 0;

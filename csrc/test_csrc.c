@@ -3,7 +3,7 @@
  * Every input lies in a block of exactly its size, against a page that may not be touched where the system has such
  * pages, so that one octet read or written beyond the bounds ends the run here, under ASan and under valgrind alike. */
 #define _DEFAULT_SOURCE
-#include "metersdk.h"
+#include "clmul.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,9 +27,11 @@
     } while (0)
 
 #define LONGEST 300000
+#define LONGEST_GUARDED (MSDK_IEC_LIMIT + 100)
 
 static size_t checks;
-static uint8_t *guarded_end; /* the octets before it may be used; the page from here on may not */
+static uint8_t *guarded_end;   /* the octets before it may be used; the page from here on may not */
+static uint8_t *guarded_start; /* the octets from here on may be used; the page before may not */
 static uint8_t noise[LONGEST];
 
 static uint32_t random_state = 1;
@@ -48,11 +50,13 @@ static void set_up(void)
         noise[i] = (uint8_t)dice(256);
 #if WITH_GUARD
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t usable = (LONGEST / page + 1) * page;
-    uint8_t *memory = mmap(NULL, usable + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t usable = (LONGEST_GUARDED / page + 1) * page;
+    uint8_t *memory = mmap(NULL, usable + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(memory != MAP_FAILED);
-    CHECK(mprotect(memory + usable, page, PROT_NONE) == 0);
-    guarded_end = memory + usable;
+    CHECK(mprotect(memory, page, PROT_NONE) == 0);
+    CHECK(mprotect(memory + page + usable, page, PROT_NONE) == 0);
+    guarded_start = memory + page;
+    guarded_end = guarded_start + usable;
 #endif
 }
 
@@ -64,6 +68,16 @@ static const uint8_t *at_guard(const uint8_t *data, size_t size)
     if (size > 0)
         memcpy(guarded_end - size, data, size);
     return guarded_end - size;
+}
+
+/* A copy of data that begins where memory begins. */
+static const uint8_t *behind_guard(const uint8_t *data, size_t size)
+{
+    if (guarded_start == NULL)
+        return data;
+    if (size > 0)
+        memcpy(guarded_start, data, size);
+    return guarded_start;
 }
 
 static uint8_t *exact_copy(const uint8_t *data, size_t size)
@@ -102,10 +116,12 @@ static void test_crc(void)
 {
     CHECK(msdk_crc16((const uint8_t *)"123456789", 9) == 0x906E);
     CHECK(msdk_crc16(NULL, 0) == 0);
-    for (size_t offset = 0; offset < 5; offset++) {
+    for (size_t offset = 0; offset < 6; offset++) {
         unsigned state = 0xFFFF;
         for (size_t size = 0; size <= 3000; size++) {
-            check_crc(offset < 4 ? noise + offset : at_guard(noise + offset, size), size, state ^ 0xFFFF);
+            const uint8_t *data = noise + offset;
+            data = offset < 4 ? data : offset < 5 ? at_guard(data, size) : behind_guard(data, size);
+            check_crc(data, size, state ^ 0xFFFF);
             state = bitwise(state, noise + offset + size, 1);
         }
     }
@@ -216,7 +232,15 @@ static void same(const struct table *one, const struct table *other)
 
 static struct table all, few, one;
 
-/* Any room gives the same rows, wherever the capture lies. */
+static int scan_path;
+
+static size_t scan_hdlc_by_path(const uint8_t *data, size_t size, size_t *at, uint64_t *offset, uint32_t *length,
+                                uint8_t *reason, size_t room)
+{
+    return msdk_scan_hdlc_by(scan_path, data, size, at, offset, length, reason, room);
+}
+
+/* Any room gives the same rows, wherever the capture lies, and so does every path of the checksum. */
 static void scan_every_way(scan_function *scan, const uint8_t *data, size_t size)
 {
     uint8_t *copy = exact_copy(data, size);
@@ -225,6 +249,12 @@ static void scan_every_way(scan_function *scan, const uint8_t *data, size_t size
     collect(scan, copy, size, 1, &one);
     same(&all, &few);
     same(&all, &one);
+    collect(scan, behind_guard(data, size), size, ROWS, &few);
+    same(&all, &few);
+    for (scan_path = 0; scan == msdk_scan_hdlc && scan_path <= msdk_crc16_best_path(); scan_path++) {
+        collect(scan_hdlc_by_path, copy, size, ROWS, &few);
+        same(&all, &few);
+    }
     free(copy);
 }
 
@@ -310,13 +340,12 @@ static void test_known_frames(void)
 
 static void test_iec_limit(void)
 {
-    size_t size = MSDK_IEC_LIMIT + 100;
+    size_t size = LONGEST_GUARDED;
     uint8_t *data = malloc(size);
     CHECK(data != NULL);
     memset(data, 'x', size);
     data[0] = 2;
     expect(msdk_scan_iec, data, MSDK_IEC_LIMIT, 0, 0, MSDK_IEC_LIMIT, MSDK_TRUNCATED);
-    guarded_end = NULL; /* longer than the guarded memory */
     expect(msdk_scan_iec, data, size, 0, 0, MSDK_IEC_LIMIT, MSDK_LIMIT);
     free(data);
 }

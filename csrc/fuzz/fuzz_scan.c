@@ -1,6 +1,6 @@
 /* Any octets, each scan: rows stay in bounds, rooms agree, good rows are good by the definition of their checksums.
  * Then the check sequences of broken frames are put right, so that what lies behind them is reached too. */
-#include "metersdk.h"
+#include "clmul.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +107,30 @@ static void run(scan_function *scan, uint8_t *data, size_t size, int mend)
     }
 }
 
+static size_t by_path(int path, const uint8_t *data, size_t size, uint64_t *offset, uint32_t *length, uint8_t *reason)
+{
+    size_t at = 0;
+    memset(offset, 0, ROWS * sizeof *offset);
+    memset(length, 0, ROWS * sizeof *length);
+    memset(reason, 0, ROWS * sizeof *reason);
+    size_t rows = msdk_scan_hdlc_by(path, data, size, &at, offset, length, reason, ROWS);
+    return rows + ROWS * at;
+}
+
+static void compare_paths(const uint8_t *data, size_t size)
+{
+    uint64_t offset[2][ROWS];
+    uint32_t length[2][ROWS];
+    uint8_t reason[2][ROWS];
+    size_t expected = by_path(0, data, size, offset[0], length[0], reason[0]);
+    for (int path = 1; path <= msdk_crc16_best_path(); path++) {
+        REQUIRE(by_path(path, data, size, offset[1], length[1], reason[1]) == expected);
+        REQUIRE(memcmp(offset[0], offset[1], sizeof offset[0]) == 0);
+        REQUIRE(memcmp(length[0], length[1], sizeof length[0]) == 0);
+        REQUIRE(memcmp(reason[0], reason[1], sizeof reason[0]) == 0);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static scan_function *const scans[] = {msdk_scan_hdlc, msdk_scan_iec, msdk_scan_c1218};
@@ -117,6 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             memcpy(copy, data, size);
         run(scans[i], copy, size, 0);
         run(scans[i], copy, size, 1);
+        if (i == 0)
+            compare_paths(copy, size);
         free(copy);
     }
     return 0;
