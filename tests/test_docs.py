@@ -11,7 +11,7 @@ import pytest
 
 import metersdk
 from metersdk import errors
-from metersdk.cli import app
+from metersdk.cli import app, stopping
 from metersdk.dialog.causes import HINTS, Cause
 
 ROOT = Path(__file__).parent.parent
@@ -107,7 +107,7 @@ def test_every_cause_and_its_hint_is_in_the_field_guide() -> None:
 
 def test_every_exit_code_is_in_the_field_guide_and_on_the_page_of_the_command_line() -> None:
     kinds = (kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MeterError))
-    codes = {0, app.USAGE, app.CANNOT_OPEN, app.INTERRUPTED, *(kind.exit_code for kind in kinds)}
+    codes = {0, app.USAGE, app.CANNOT_OPEN, *stopping.CODES, *(kind.exit_code for kind in kinds)}
     for page in (FIELD_GUIDE, DOCS / "cli.md"):
         assert {int(code) for code, _ in _rows(page, r"(\d+) \| (.+)")} == codes
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
+from metersdk.cli.stopping import leave_at_once, stay
+
 
 def main() -> int:
-    """Run the command of ``sys.argv`` and give its exit code (docs/cli.md); 2 where click or rich is not installed."""
+    """Run the command of ``sys.argv`` and give its exit code (docs/cli.md); 2 where click or rich is not installed.
+
+    For a process of its own: signals that come once the command has ended are ignored.
+    """
+    leave_at_once()
     try:
         from metersdk.cli.app import run
     except ModuleNotFoundError as missing:
@@ -14,4 +20,6 @@ def main() -> int:
             raise
         sys.stderr.write(f'{missing.name} is not installed; the command line needs it: pip install "metersdk[cli]"\n')
         return 2
-    return run(sys.argv[1:])
+    code = run(sys.argv[1:])
+    stay()
+    return code

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from metersdk.cli.stopping import Stop
 from metersdk.errors import MeterError
 
 if TYPE_CHECKING:
@@ -46,7 +49,8 @@ _COMMANDS = {
     "demo": "tools",
 }
 _FUNCTIONS = {"set": "set_"}
-USAGE, CANNOT_OPEN, INTERRUPTED = 2, 3, 130
+USAGE, CANNOT_OPEN = 2, 3
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class App(click.Group):
@@ -73,43 +77,80 @@ class App(click.Group):
 
     def _run(self, words: list[str], prog_name: str) -> int:
         mode: Mode = "jsonl" if "--jsonl" in words else "json" if "--json" in words else "text"
-        try:
-            code = self._carry_out(words, prog_name, mode)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Who reads has enough. What is still buffered goes nowhere, or Python complains about it at the end.
-            _silence_stdout()
-            return 0
-        return code
+        with Stop() as stop:
+            try:
+                return self._carry_out(words, prog_name, mode, stop)
+            except BrokenPipeError:
+                # Who reads has enough. What is still buffered goes nowhere, or Python complains about it at the end.
+                stop.ends()
+                _silence(sys.stdout)
+                _silence(sys.stderr)
+                return 0
+            except KeyboardInterrupt:
+                # Once more, while the first was being told.
+                return stop.exit_code
 
-    def _carry_out(self, words: list[str], prog_name: str, mode: Mode) -> int:
+    def _carry_out(self, words: list[str], prog_name: str, mode: Mode, stop: Stop) -> int:
         try:
             with self.make_context(prog_name, words) as context:
                 code = self.invoke(context)
-                return code if isinstance(code, int) else 0
+            sys.stdout.flush()
+            stop.ends()
+            return code if isinstance(code, int) else 0
         except click.exceptions.Exit as end:
+            stop.ends()
             return end.exit_code
-        except (KeyboardInterrupt, click.Abort):
-            _end(mode, "interrupted", "", "Interrupted", INTERRUPTED)
-            return INTERRUPTED
-        except click.ClickException as error:
-            if mode == "text":
-                error.show()
-            else:
-                _end(mode, error.format_message(), "", "UsageError", USAGE)
-            return USAGE
-        except MeterError as error:
-            from metersdk.cli.output import describe, report
-
-            where = f" [{error.layer}]" if error.layer else ""
-            report(error.message + where, error.hint, describe(error), mode)
-            return error.exit_code
         except BrokenPipeError:
             raise
-        except OSError as error:
-            name = f"{error.filename}: " if error.filename else ""
-            _end(mode, f"{name}{error.strerror or error}", "", type(error).__name__, CANNOT_OPEN)
+        except (Exception, KeyboardInterrupt) as error:
+            stop.ends()
+            code = _exit_code(error, stop)
+            try:
+                _tell(error, mode, stop)
+                sys.stdout.flush()
+            except OSError:
+                # Nobody is there to be told: the disk is full, or the terminal is gone.
+                _silence(sys.stdout)
+                _silence(sys.stderr)
+            return code
+
+
+def _is_stop(error: BaseException, stop: Stop) -> bool:
+    """Whether somebody wanted it: an exception amid an import or a C function can have become another one."""
+    return stop.number > 0 or isinstance(error, (KeyboardInterrupt, click.Abort))
+
+
+def _exit_code(error: BaseException, stop: Stop) -> int:
+    if _is_stop(error, stop):
+        return stop.exit_code
+    match error:
+        case MeterError():
+            return error.exit_code
+        case click.ClickException():
+            return USAGE
+        case OSError():
             return CANNOT_OPEN
+    # A defect of ours, with its traceback.
+    raise error
+
+
+def _tell(error: BaseException, mode: Mode, stop: Stop) -> None:
+    if _is_stop(error, stop):
+        _end(mode, stop.words, "", "Interrupted", stop.exit_code)
+    elif isinstance(error, MeterError):
+        from metersdk.cli.output import describe, report
+
+        where = f" [{error.layer}]" if error.layer else ""
+        report(error.message + where, error.hint, describe(error), mode)
+    elif isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        hint = "make room there, or write to another place" if error.errno in _FULL else ""
+        _end(mode, f"{name}{error.strerror or error}", hint, type(error).__name__, CANNOT_OPEN)
+    elif isinstance(error, click.ClickException):
+        if mode == "text":
+            error.show()
+        else:
+            _end(mode, error.format_message(), "", "UsageError", USAGE)
 
 
 def _end(mode: Mode, message: str, hint: str, kind: str, code: int) -> None:
@@ -119,11 +160,12 @@ def _end(mode: Mode, message: str, hint: str, kind: str, code: int) -> None:
     report(message, hint, {**details, "retryable": False, "hint": hint, "exit_code": code, "causes": []}, mode)
 
 
-def _silence_stdout() -> None:
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, io.UnsupportedOperation):
-        return
+def _silence(stream: TextIO) -> None:
+    """What is still buffered, and what comes yet, goes nowhere."""
+    with suppress(OSError, ValueError):
+        hole = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(hole, stream.fileno())
+        os.close(hole)
 
 
 def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -165,8 +207,16 @@ def app() -> None:
 
 def run(args: Sequence[str]) -> int:
     """Run one command line; its exit code."""
+    _close_gaps()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that knows no arrows gets question marks, not an error.
             stream.reconfigure(errors="replace")
     return app._run(list(args), "metersdk")
+
+
+def _close_gaps() -> None:
+    """A stream that was closed before the start (``>&-``) leads nowhere: no port may get its number, and its text."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

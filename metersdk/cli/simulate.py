@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from types import FrameType
 
-import click
 from rich.text import Text
 
 from metersdk.cli.output import SCHEMA_VERSION, Output, program
+from metersdk.cli.stopping import Stopped
 from metersdk.effects import State
 from metersdk.errors import LocalProtocolError, MeterError
 from metersdk.simulator.faults import FAULT_HELP, parse_faults
@@ -40,13 +39,14 @@ def simulate(
             text = f"{event.name}: {event.text}" if isinstance(event, State) else f"ended: {event}"
             out.say(f"{name}  {text}", "dim")
 
-    before = signal.signal(signal.SIGTERM, _end)
     try:
         with Simulator(list(images), places, faults=wrong, pace=not no_pace, count=count, listener=heard) as simulator:
             _ready(out, simulator)
             simulator.wait(seconds)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    except Stopped as end:
+        # A service manager stops what it started: that is no failure.
+        if end.number != signal.SIGTERM:
+            raise
 
 
 def _framed(place: str, framing: str | None) -> str:
@@ -67,8 +67,3 @@ def _ready(out: Output, simulator: Simulator) -> None:
         ready = {"schema_version": SCHEMA_VERSION, "ready": True, "targets": simulator.targets}
         sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    """A service manager stops what it started: that is no failure."""
-    raise click.exceptions.Exit(0)

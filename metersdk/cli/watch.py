@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections import deque
 from datetime import datetime, timedelta
-from types import FrameType
 
 from rich.text import Text
 
@@ -29,7 +27,6 @@ def watch(out: Output, target: str, seconds: float | None, count: int | None, tr
     port = open_port(address, openers={"sim": open_simulated})
     told: deque[dict[str, object]] = deque(maxlen=_KEPT)
     seen = 0
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         if trace is not None:
             port = RecordingPort(port, trace, target=str(address))
@@ -47,7 +44,6 @@ def watch(out: Output, target: str, seconds: float | None, count: int | None, tr
             # The way to end it.
             pass
     finally:
-        signal.signal(signal.SIGTERM, before)
         port.close()
     if out.mode == "json":
         out.document(target=str(address), seen=seen, bursts=list(told))
@@ -81,7 +77,3 @@ def _tell(out: Output, burst: Burst, content: dict[str, object]) -> None:
         out.show(line.append(burst.look.text, style="yellow").append(head, style="dim"))
     # A log must show it when it comes.
     sys.stdout.flush()
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
