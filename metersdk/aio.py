@@ -417,7 +417,7 @@ def aconnect(
         client, server: service access points; 16 is the public client, 1 the management logical device.
         user, user_id: who logs on to an ANSI meter; it writes that down in its logs. At most 10 characters; 1.
         vendor: the meter's family by name (``metersdk vendors`` lists them), the path of a TOML file for it, or
-            ``Quirks`` of your own. Left out: the family is found by the identification of the meter;
+            ``Quirks`` of your own. Left out: the family is found by the identification or table 1 of the meter;
             ``Quirks()`` keeps to the standard.
         timing: how long to wait.
         trace: a file to record the session to; passwords are masked.

@@ -371,7 +371,7 @@ def connect(
         client, server: service access points; 16 is the public client, 1 the management logical device.
         user, user_id: who logs on to an ANSI meter; it writes that down in its logs. At most 10 characters; 1.
         vendor: the meter's family by name (``metersdk vendors`` lists them), the path of a TOML file for it, or
-            ``Quirks`` of your own. Left out: the family is found by the identification of the meter;
+            ``Quirks`` of your own. Left out: the family is found by the identification or table 1 of the meter;
             ``Quirks()`` keeps to the standard.
         timing: how long to wait.
         trace: a file to record the session to; passwords are masked.
@@ -455,7 +455,8 @@ def plan_for(
     if spoken == quirks.protocol == "auto" and address.is_c1222:
         spoken = "c1222"
     # Vendor data of the user that are not well formed are told now, not amid a sign-on.
-    signs_on = is_line or spoken == "iec62056-21"
+    signs_on = is_line or spoken in ("iec62056-21", "c1218", "c1222")
+    book = load() if vendor is None and signs_on else None
     if isinstance(keys, Keys) and keys.counter is None and spoken == "c1222":
         # No meter of C12.22 is asked for the last one it saw: they are the time.
         keys = replace(keys, invocation_counter=UtcVectors())
@@ -478,7 +479,8 @@ def plan_for(
         keys=keys,
         quirks=quirks,
         timing=timing or Timing(),
-        families=load().quirks if vendor is None and signs_on else None,
+        families=None if book is None else book.quirks,
+        ansi_families=None if book is None else book.ansi_quirks,
     )
 
 

@@ -36,6 +36,7 @@ from metersdk.vendor.family import (
     ProgrammingVector,
     SignOnVector,
     Step,
+    TableOneVector,
     TableVector,
     Vector,
 )
@@ -52,6 +53,10 @@ def check(family: Family, book: Book) -> Iterator[tuple[int, str]]:
     for match in family.said.match:
         if not any(match.length(line) for line in lines):
             yield 0, f"no identification vector for the match {match.manufacturer} {match.model!r}"
+    names = [(each.manufacturer, each.model) for each in family.said.vectors if isinstance(each, TableOneVector)]
+    for table in family.said.table1:
+        if not any(table.length(*name) for name in names):
+            yield 0, f"no table-1 vector for {table.manufacturer} {table.model!r}"
     for number, vector in enumerate(family.said.vectors, 1):
         try:
             failure = _fails(family, book, vector)
@@ -79,6 +84,17 @@ def _fails(family: Family, book: Book, vector: Vector) -> str:
             return _data(vector)
         case TableVector():
             return _table(family, vector)
+        case TableOneVector():
+            return _table_1(family, book, vector)
+
+
+def _table_1(family: Family, book: Book, vector: TableOneVector) -> str:
+    found = book.match_table_1(vector.manufacturer, vector.model)
+    wanted = family.name if vector.family is None else vector.family
+    if (found.name if found else "") == wanted:
+        return ""
+    said = f"{vector.manufacturer} {vector.model}".rstrip()
+    return f"{said} leads to {found.name if found else 'no family'}, not to {wanted or 'none'}"
 
 
 def _table(family: Family, vector: TableVector) -> str:

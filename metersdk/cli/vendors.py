@@ -10,7 +10,7 @@ from types import MappingProxyType
 from metersdk.cli.output import Output, grid, pairs
 from metersdk.cli.vendor_check import check
 from metersdk.vendor.book import Book, load, read_file
-from metersdk.vendor.family import Family
+from metersdk.vendor.family import Family, TableOne
 
 FINDING = 1
 _ORIGINS = ("built in", "plug-in", "own file")
@@ -66,6 +66,7 @@ def _one(out: Output, book: Book, family: Family) -> None:
     switches = ((switch, f"{value!r} ({fact.sure})") for switch, (value, fact) in family.differs.items())
     out.show(pairs(switches))
     facts = [[fact.what, fact.sure, fact.source] for fact in family.said.facts]
+    facts += [[f"Its table 1 says {_table_1(each)}.", each.sure, each.source] for each in family.said.table1]
     out.show(grid(out.data, ("Known", "How sure", "Source"), facts))
 
 
@@ -86,7 +87,13 @@ def _checked(out: Output, family: Family, book: Book) -> int:
 
 
 def _matches(family: Family) -> str:
-    return " | ".join(f"{each.manufacturer} {each.model}".strip() for each in family.said.match) or "(by name only)"
+    lines = [f"{each.manufacturer} {each.model}".strip() for each in family.said.match]
+    lines += [f"table 1: {_table_1(each)}" for each in family.said.table1]
+    return " | ".join(lines) or "(by name only)"
+
+
+def _table_1(one: TableOne) -> str:
+    return f"{one.manufacturer} {one.model}".strip()
 
 
 def _else(family: Family) -> str:
@@ -103,6 +110,7 @@ def _record(book: Book, family: Family) -> dict[str, object]:
         "origin": _ORIGINS[book.ranks[family.name]],
         "file": family.file,
         "match": [each.model_dump() for each in said.match],
+        "table1": [each.model_dump() for each in said.table1],
         "switches": {switch: _plain(value) for switch, (value, _) in family.differs.items()},
         "facts": [fact.model_dump(include={"what", "sure", "source"}) for fact in said.facts],
         "vectors": len(said.vectors),

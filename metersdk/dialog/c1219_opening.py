@@ -10,6 +10,7 @@ from typing import Final
 from metersdk.apdu.psem import Identification
 from metersdk.dialog.c1218_link import C1218Link, C1218Settings
 from metersdk.dialog.c1219_connection import C1219Connection
+from metersdk.dialog.c1219_family import FamilyChoice
 from metersdk.dialog.c1219_session import C1219Session
 from metersdk.dialog.c1219_settings import C1219Settings
 from metersdk.dialog.psem import STANDARD_BAUDS, Psem, PsemTiming
@@ -53,11 +54,16 @@ class C1218Opener:
         self._settings = settings
         self._buffer = buffer
         self._timing = timing
-        self._quirks = quirks
+        self._choice = FamilyChoice(quirks, settings.families)
         self._is_line = is_line
         self._retries = retries
         self._bauds = _speeds(settings) if is_line else ()
         self._last: C1218Link | None = None
+
+    @property
+    def quirks(self) -> Quirks:
+        """What is special about this meter, as far as it is known by now."""
+        return self._choice.quirks
 
     @property
     def idle(self) -> float | None:
@@ -115,8 +121,15 @@ class C1218Opener:
             link.other_baud = last.other_baud
 
     def _signed_on(self, psem: Psem) -> Dialog[Identification]:
-        wanted = self._settings.sign_on(self._quirks)
-        return (yield from psem.sign_on(replace(wanted, bauds=self._bauds, recover=self._retries is None)))
+        wanted = replace(
+            self._settings.sign_on(self.quirks),
+            ask_padding=self._choice.padding,
+            bauds=self._bauds,
+            recover=self._retries is None,
+        )
+        found = yield from psem.sign_on(wanted)
+        yield from self._choice.look(psem)
+        return found
 
     def _link_settings(self) -> C1218Settings:
         base = C1218Settings()
@@ -124,7 +137,7 @@ class C1218Opener:
             baud=self._settings.baud,
             retries=base.retries if self._retries is None else self._retries,
             turnaround=self._timing.guard,
-            wake_up=self._quirks.psem_wake_up,
+            wake_up=self.quirks.psem_wake_up,
             latency=self._timing.latency,
         )
 
@@ -135,7 +148,7 @@ class C1218Opener:
             protocols=(PROTOCOL,),
             protocol=PROTOCOL,
             baud=baud,
-            family=self._quirks.family or None,
+            family=self.quirks.family or None,
         )
 
 
@@ -167,4 +180,4 @@ def open_c1218(
     opener = C1218Opener(settings, buffer, timing, quirks, is_line=is_line, retries=retries)
     connection = C1219Connection(opener)
     yield from connection.open()
-    return C1219Session(connection, timing, quirks)
+    return C1219Session(connection, timing, opener.quirks)

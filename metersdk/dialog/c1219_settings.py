@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from metersdk.apdu.keys import Secret
+from metersdk.dialog.c1219_family import FamilyOf
 from metersdk.dialog.psem import SignOn
 from metersdk.errors import LocalProtocolError
 from metersdk.model.quirks import Quirks
@@ -31,6 +32,7 @@ class C1219Settings:
         packets: packets in a row at most.
         baud: speed of the line before Negotiate.
         max_baud: no higher speed is offered; None: the highest that both can.
+        families: knows the family of a meter by its table 1; None: the one that was named holds, or none.
     """
 
     user_id: int = USER_ID
@@ -42,6 +44,7 @@ class C1219Settings:
     packets: int = PACKETS
     baud: int = BAUD
     max_baud: int | None = None
+    families: FamilyOf | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.user_id <= 0xFFFF:

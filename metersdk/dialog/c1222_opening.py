@@ -10,6 +10,7 @@ from metersdk.apdu.c1222 import SecurityMode
 from metersdk.apdu.c1222_titles import ApTitle
 from metersdk.apdu.cipher import Keys, Security
 from metersdk.dialog.c1219_connection import C1219Connection
+from metersdk.dialog.c1219_family import FamilyChoice
 from metersdk.dialog.c1219_settings import C1219Settings
 from metersdk.dialog.c1222 import C1222Settings, C1222Transport
 from metersdk.dialog.psem import Psem, PsemTiming
@@ -97,8 +98,13 @@ class C1222Opener:
         self._who = who
         self._buffer = buffer
         self._timing = timing
-        self._quirks = quirks
+        self._choice = FamilyChoice(quirks, who.families)
         self._last: C1222Transport | None = None
+
+    @property
+    def quirks(self) -> Quirks:
+        """What is special about this meter, as far as it is known by now."""
+        return self._choice.quirks
 
     @property
     def idle(self) -> float | None:
@@ -120,12 +126,14 @@ class C1222Opener:
         self._last = transport = C1222Transport(self._settings, self._buffer)
         psem = Psem(transport, PsemTiming(traffic=float(IDLE)))
         try:
-            found = yield from psem.sign_on(replace(self._who.sign_on(self._quirks), idle=IDLE))
+            wanted = replace(self._who.sign_on(self.quirks), ask_padding=self._choice.padding, idle=IDLE)
+            found = yield from psem.sign_on(wanted)
+            yield from self._choice.look(psem)
         except (MeterError, Cancel):
             yield from psem.close()
             raise
         return psem, Identity(
-            identification=str(found), protocols=(PROTOCOL,), protocol=PROTOCOL, family=self._quirks.family or None
+            identification=str(found), protocols=(PROTOCOL,), protocol=PROTOCOL, family=self.quirks.family or None
         )
 
     def close(self, psem: Psem) -> Dialog[None]:
@@ -144,9 +152,10 @@ def open_c1222(
         SecurityError: the key is wrong, or an answer does not prove itself.
         RemoteProtocolError: what answers does not speak it well.
     """
-    connection = C1219Connection(C1222Opener(settings, who, buffer, timing, quirks))
+    opener = C1222Opener(settings, who, buffer, timing, quirks)
+    connection = C1219Connection(opener)
     yield from connection.open()
     # As in opening.py: the tables of C12.19 are loaded once there is a meter that has them.
     from metersdk.dialog.c1219_session import C1219Session
 
-    return C1219Session(connection, timing, quirks)
+    return C1219Session(connection, timing, opener.quirks)

@@ -10,6 +10,7 @@ from metersdk.apdu.acse import Authentication
 from metersdk.apdu.cipher import Keys, Secret, Security
 from metersdk.apdu.keys import TicketKey
 from metersdk.dialog.association import Association, AssociationSettings, Link
+from metersdk.dialog.c1219_family import FamilyOf
 from metersdk.dialog.c1219_settings import BAUD as C1218_BAUD
 from metersdk.dialog.c1219_settings import PACKET_SIZE, PACKETS, C1219Settings
 from metersdk.dialog.c1222 import C1222Settings
@@ -106,11 +107,12 @@ class Plan:
         quirks: Quirks,
         timing: Timing,
         families: Callable[[str], Quirks | None] | None = None,
+        ansi_families: FamilyOf | None = None,
     ) -> Plan:
         """A plan from the names a caller writes; what is left out follows from what is given.
 
-        ``quirks`` hold from the start; ``families``, which knows the family of an identification line, may bring others
-        once the meter has said who it is.
+        ``quirks`` hold from the start; ``families``, which knows the family of an identification line, and
+        ``ansi_families``, which knows it by table 1, may bring others once the meter has said who it is.
 
         Raises:
             LocalProtocolError: no such name, or a mechanism without its password or keys.
@@ -181,6 +183,7 @@ class Plan:
                 packets=_number(told, "packets", PACKETS),
                 baud=baud or C1218_BAUD,
                 max_baud=_number(told, "max_baud", None),
+                families=ansi_families,
             ),
             c1222=C1222Settings()
             if protocol != "c1222"

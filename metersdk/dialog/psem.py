@@ -6,6 +6,7 @@ begun again with the defaults, and one that the meter gave up (rno) is begun aga
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from metersdk.apdu.keys import Secret
@@ -49,6 +50,7 @@ class SignOn:
         user: the same as text, at most 10 characters.
         password: None: what everybody may read.
         padding: what fills the password up to 20 octets.
+        ask_padding: the same, asked once the session is logged on; it may read what everybody may.
         key: for the authentication of C12.21, 8 octets (DES) or 16 (AES). With a password, too, it comes first: a meter
             that does not know the key is shown no password.
         key_id: the number under which the meter knows it.
@@ -64,6 +66,7 @@ class SignOn:
     user: str = "metersdk"
     password: Secret | None = None
     padding: Padding = "nul"
+    ask_padding: Callable[[Psem], Dialog[Padding]] | None = field(default=None, repr=False, compare=False)
     key: Secret | None = field(default=None, repr=False)
     key_id: int = 0
     packet_size: int = 1024
@@ -117,7 +120,8 @@ class Psem(PsemServices):
         if wanted.key is not None:
             yield from self.authenticate(wanted.key, wanted.key_id)
         if wanted.password is not None:
-            yield from self.security(wanted.password, wanted.padding)
+            ask = wanted.ask_padding
+            yield from self.security(wanted.password, wanted.padding if ask is None else (yield from ask(self)))
         yield Emit(State("associated", f"logged on as {wanted.user_id} {wanted.user!r}"))
         self._wanted = wanted
         return found

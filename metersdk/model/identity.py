@@ -25,7 +25,8 @@ class Identity(BaseModel):
             ``"sml"``, ``"p1"``, ``"c1218"``.
         protocol: what this session speaks, one of ``protocols``.
         baud: speed of the line after negotiation; None where there is no line.
-        family: the vendor data that hold for this meter, chosen or found by its identification; None: the standard.
+        family: the vendor data that hold for this meter, chosen or found by its identification or table 1; None: the
+            standard.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata, resources
@@ -52,10 +52,18 @@ class Book:
             LocalProtocolError: two of them agree as well as each other; the user's own comes before others.
         """
         line = identification.strip("\r\n")
+        return self._best(repr(line), lambda family: family.length(line))
+
+    def match_table_1(self, manufacturer: str, model: str) -> Family | None:
+        """The family of an ANSI meter by its table 1, in the same way."""
+        name = f"table 1 with {manufacturer!r}, {model!r}"
+        return self._best(name, lambda family: family.of_table_1(manufacturer, model)[0])
+
+    def _best(self, what: str, length_in: Callable[[Family], int]) -> Family | None:
         found = [
             (length, self.ranks[name], name)
             for name, each in self.families.items()
-            if (length := each.length(line)) and each.said.supported
+            if (length := length_in(each)) and each.said.supported
         ]
         if not found:
             return None
@@ -63,10 +71,13 @@ class Book:
         names = [name for *rank, name in found if tuple(rank) == best]
         if len(names) > 1:
             files = " and ".join(self.families[name].file for name in sorted(names))
-            raise LocalProtocolError(
-                f"{line!r} is claimed by {files}", hint="make one expression longer, or say vendor="
-            )
+            raise LocalProtocolError(f"{what} is claimed by {files}", hint="make one expression longer, or say vendor=")
         return self.families[names[0]]
+
+    def ansi_quirks(self, manufacturer: str, model: str) -> tuple[Quirks, str] | None:
+        """The switches for an ANSI meter with this table 1, and how sure the match is; None: the standard holds."""
+        family = self.match_table_1(manufacturer, model)
+        return (family.quirks, family.of_table_1(manufacturer, model)[1]) if family else None
 
     def quirks(self, identification: str) -> Quirks | None:
         """The switches for a meter with this identification; None: the standard holds."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from metersdk.errors import LocalProtocolError
 from metersdk.model.quirks import Quirks
@@ -35,6 +35,20 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def _expression(text: str) -> str:
+    try:
+        with warnings.catch_warnings():
+            # "[[" will mean something else one day: say it now, and to whom it concerns.
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(text)
+    except (re.error, OverflowError, RecursionError, FutureWarning) as error:
+        raise ValueError(f"no regular expression: {error}") from None
+    return text
+
+
+Expression: TypeAlias = Annotated[str, AfterValidator(_expression)]
+
+
 class Match(_Part):
     """Whose identification this is.
 
@@ -44,19 +58,7 @@ class Match(_Part):
     """
 
     manufacturer: str = Field(pattern="^[A-Za-z0-9]{3}$")
-    model: str = ""
-
-    @field_validator("model")
-    @classmethod
-    def _is_an_expression(cls, text: str) -> str:
-        try:
-            with warnings.catch_warnings():
-                # "[[" will mean something else one day: say it now, and to whom it concerns.
-                warnings.simplefilter("error", FutureWarning)
-                re.compile(text)
-        except (re.error, OverflowError, RecursionError, FutureWarning) as error:
-            raise ValueError(f"no regular expression: {error}") from None
-        return text
+    model: Expression = ""
 
     def length(self, line: str) -> int:
         """How many characters of an identification line agree; 0: it is another meter's."""
@@ -65,6 +67,28 @@ class Match(_Part):
             return 0
         found = re.match(self.model, parts[4])
         return 0 if found is None else len(parts[1]) + found.end()
+
+
+class TableOne(_Part):
+    """Whose table 1 of ANSI C12.19 this is; nothing on the line tells the maker of such a meter before.
+
+    Attributes:
+        manufacturer: MANUFACTURER, at most four characters; their case does not count.
+        model: a regular expression for the start of ED_MODEL.
+        sure, source: as of a fact.
+    """
+
+    manufacturer: str = Field(pattern="^[!-~]{1,4}$")
+    model: Expression = ""
+    sure: Sure
+    source: str = Field(min_length=1)
+
+    def length(self, manufacturer: str, model: str) -> int:
+        """How many characters of both agree; 0: it is another meter's."""
+        if manufacturer.upper() != self.manufacturer.upper():
+            return 0
+        found = re.match(self.model, model)
+        return 0 if found is None else len(manufacturer) + found.end()
 
 
 class Fact(_Part):
@@ -170,6 +194,15 @@ class TableVector(_Part):
     registers: dict[str, str]
 
 
+class TableOneVector(_Part):
+    """What table 1 of an ANSI meter says, and the family it leads to: this one unless said, ``""`` for none."""
+
+    kind: Literal["table-1"]
+    manufacturer: str
+    model: str = ""
+    family: str | None = None
+
+
 Vector: TypeAlias = Annotated[
     IdentificationVector
     | SignOnVector
@@ -178,7 +211,8 @@ Vector: TypeAlias = Annotated[
     | ProfileVector
     | KmpVector
     | DataVector
-    | TableVector,
+    | TableVector
+    | TableOneVector,
     Field(discriminator="kind"),
 ]
 
@@ -190,13 +224,15 @@ class FamilyFile(_Part):
         title: the maker and the names on the meter.
         speaks: the protocol of its optical port.
         supported: False for a family that is only described: it cannot be read yet.
-        match: whose identification leads here; none: the family is chosen by name only.
+        match: whose identification leads here; none, and no ``table1``: the family is chosen by name only.
+        table1: which ANSI meters it is about, as their table 1 says.
     """
 
     title: str = Field(min_length=1)
     speaks: Speaks = "iec62056-21"
     supported: bool = True
     match: tuple[Match, ...] = ()
+    table1: tuple[TableOne, ...] = ()
     facts: tuple[Fact, ...] = Field(min_length=1)
     vectors: tuple[Vector, ...] = ()
 
@@ -213,6 +249,11 @@ class Family:
     def length(self, line: str) -> int:
         """How many characters of an identification line agree with the best of its matches; 0: none does."""
         return max((each.length(line) for each in self.said.match), default=0)
+
+    def of_table_1(self, manufacturer: str, model: str) -> tuple[int, Sure]:
+        """How many characters of table 1 agree with the best of its matches, and how sure that one is; 0: none does."""
+        found: list[tuple[int, Sure]] = [(each.length(manufacturer, model), each.sure) for each in self.said.table1]
+        return max(found, key=lambda each: each[0], default=(0, "unverified"))
 
     @property
     def differs(self) -> dict[str, tuple[object, Fact]]:
@@ -286,7 +327,7 @@ def _invalid(file: str, model: type[BaseModel], error: ValidationError) -> Local
 
 def _known(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
     """The keys of the table in which an unknown one stands at ``place``."""
-    tables: dict[str, type[BaseModel]] = {"match": Match, "facts": Fact, "steps": Step}
+    tables: dict[str, type[BaseModel]] = {"match": Match, "table1": TableOne, "facts": Fact, "steps": Step}
     kinds: dict[str, type[BaseModel]] = {
         "identification": IdentificationVector,
         "sign-on": SignOnVector,
@@ -296,6 +337,7 @@ def _known(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
         "kmp": KmpVector,
         "data": DataVector,
         "c12-table": TableVector,
+        "table-1": TableOneVector,
     }
     if place[0] == "vectors" and not {*place} & {*kinds}:
         return ["kind", *(f"kind = {kind!r}" for kind in kinds)]
