@@ -47,7 +47,8 @@ def events(
         if found:
             rows = [[time_of(each.time), *_cells(each)[2:]] for each in found]
             out.show(grid(out.data, ("Time", "Code", "Meaning", "Status", "Values"), rows, right=(1,)))
-        out.say(f"{len(found)} events", "dim")
+        bases = ", ".join(dict.fromkeys(each.basis for each in found if each.basis and each.time is not None))
+        out.say(f"{len(found)} events" + (f"; their times: {bases}" if bases else ""), "dim")
     else:
         out.records("event", "events", (each.model_dump(mode="json") for each in found), target=connection.name)
     if partial is not None:

@@ -111,6 +111,12 @@ def read_events(
             yield Emit(Finding("log-unread", f"{code}: {refusal.message}", "data", hint=refusal.hint))
     if len(refused) == len(codes):
         raise refused[0]
+    yield from map(Emit, basis.findings)
+    if basis.is_doubtful and any(event.time for event in found):
+        text = f"times of the logs are {basis}, and an entry does not say whether summer time was in force"
+        yield Emit(
+            Finding("summer-unknown", text, "data", hint="they are given without a zone, as the meter keeps them")
+        )
     if start is not None or stop is not None:
         cut = SpanCut(0, start, stop)
         found = [event for event in found if cut.holds(event.time)]
@@ -162,6 +168,7 @@ def _made(log: Obis, moment: Moment | None, number: int, user: int, argument: by
         code=number,
         text=event_name(number) + (f", user {user}" if user else ""),
         status=argument.hex() if any(argument) else "",
+        basis=str(basis),
     )
 
 
@@ -178,7 +185,7 @@ def time_of(moment: Moment | None, basis: TimeBasis) -> datetime | None:
         return None
     if basis.utc:
         return moment.to_datetime(Basis.UTC)
-    if basis.deviation is None or basis.seasons:
+    if basis.deviation is None or basis.is_doubtful:
         return moment.stamp
     return moment.stamp.replace(tzinfo=timezone(timedelta(minutes=-basis.deviation)))
 

@@ -79,6 +79,8 @@ class Event(BaseModel):
         text: what it means, as far as known: the codes are those of IDIS meters, the bits those of VDEW.
         status: the status word as the meter sent it, ``""`` without one.
         values: what was stored with it: an old time, a new one, a register.
+        basis: what the time counts by, where the meter tells that apart from the entry, as an ANSI meter does:
+            ``"UTC"``, ``"local time, UTC-06:00 with daylight saving"``; ``""`` else.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -89,6 +91,7 @@ class Event(BaseModel):
     text: str = ""
     status: str = ""
     values: tuple[Reading, ...] = ()
+    basis: str = ""
 
     def __str__(self) -> str:
         """``2026-01-05T12:00:00+01:00 1 power down``"""

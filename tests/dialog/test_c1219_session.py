@@ -121,6 +121,26 @@ def test_events_of_both_logs_by_time() -> None:
         meter.events("1-0:99.1.0")
 
 
+@pytest.mark.parametrize(
+    ("changes", "zone", "basis", "findings"),
+    [
+        ((), timedelta(hours=-6), "local time, UTC-06:00", []),
+        ((("deviation = 360", 'deviation = 360\ndaylight_saving = "us"'),), None, "with daylight saving", ["summer"]),
+        ((("[c1219]", '[c1219]\nbasis = "utc"'),), timedelta(), "UTC", []),
+        ((("[c1219]", "[c1219]\nwithout = [53]"),), None, "local time of the meter", ["zone"]),
+    ],
+)
+def test_events_say_what_their_times_count_by(
+    changes: tuple[tuple[str, str], ...], zone: timedelta | None, basis: str, findings: list[str]
+) -> None:
+    events: list[object] = []
+    found = C1219Rig(changes=changes).connect(progress=events.append).events()
+    assert {event.time.utcoffset() for event in found if event.time} == {zone}
+    assert {basis in event.basis for event in found} == {True} and len({event.basis for event in found}) == 1
+    told = [event for event in events if isinstance(event, Finding)]
+    assert [code for finding in told if (code := finding.code.partition("-")[0]) != "log"] == findings
+
+
 def test_a_meter_without_logs_and_profiles() -> None:
     text = (("[c1219.logs]", ""),)
     meter = C1219Rig(changes=text).connect()

@@ -97,6 +97,11 @@ class TimeBasis:
             stamp_season=self.seasons and not self.utc,
         )
 
+    @property
+    def is_doubtful(self) -> bool:
+        """The zone is known, and whether a time has daylight saving in it is not told by the time."""
+        return not self.utc and self.deviation is not None and self.seasons
+
     def __str__(self) -> str:
         if self.utc:
             return "UTC"

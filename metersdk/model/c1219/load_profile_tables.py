@@ -185,7 +185,8 @@ def basis_of(tables: TableSet, quirks: Quirks = _STANDARD) -> TimeBasis:
     else:
         local = qualifier.tm_zn_applied_flag or qualifier.dst_applied_flag
         utc = not local and (qualifier.gmt_flag or counted)
-        seasons = qualifier.dst_applied_flag
+        # Of no minutes it is none.
+        seasons = qualifier.dst_applied_flag and (season != 0 or deviation is None)
     if not utc and deviation is None and tables.configuration.tm_format:
         hint = "give Quirks(local_deviation=300), or a file for --vendor that says so, for Eastern time"
         findings.append(Finding("zone-unknown", "times are the meter's local ones", "data", hint=hint))

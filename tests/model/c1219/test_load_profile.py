@@ -236,6 +236,7 @@ EASTERN = ZONE | {53: {"dst_time_amt": 60, "time_zone_offset": -300}}
             TimeBasis(None, seasons=True),
             ["zone-unknown"],
         ),
+        (2, EASTERN | APPLIED | {53: {"dst_time_amt": 0, "time_zone_offset": -300}}, Quirks(), TimeBasis(300), []),
         (2, EASTERN | APPLIED, Quirks(local_deviation=360), TimeBasis(360, seasons=True), []),
         (0, {}, Quirks(), TimeBasis(None, seasons=True), []),
     ],
