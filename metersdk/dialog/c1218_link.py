@@ -14,13 +14,14 @@ sender, and the CRC. The rules that follow keep an answer from being taken for t
 * It is not certain at the start of a session, after a request that was given up, and after one that was made anew while
   its first answer may still come. Then the line has to be silent for ``response_timeout`` before the next request (not
   at the start of a session, and shortly before Logoff, Terminate and Disconnect), and an answer counts only behind a
-  real ACK. The one exception, for heads that swallow every ACK: a request that changes nothing was made anew, and
-  the same answer came to both, in two packets with different toggles.
+  real ACK. Two exceptions: for heads that swallow every ACK, a request that changes nothing was made anew, and
+  the same answer came to both, in two packets with different toggles; and behind an Identify that was made anew, what
+  is surely no identification answers the next request.
 * Silence after the ACK: the last packet is sent again as it was. If the meter had taken it, it drops it; so no request
   is carried out twice. Silence again: the request is made anew, if it is one that changes nothing (Identify, Read,
   Wait). Any other ends in an error with ``retryable`` false: whether it was carried out is not known.
-* Silence or noise at a new speed: the ACK to the answer that changed it may have been lost, and the meter still says
-  that answer at the old one. It is asked for there with NAK, acknowledged once more, and the packet is sent again.
+* Silence or noise at a new speed: the ACK to the answer that changed it may have been lost, and the meter still waits
+  for it at the old one. It is said there once more, and the packet is sent again at the new speed.
 * The toggle of the last packet with another CRC, or a sequence that does not count down by 1: a packet between was
   lost although the meter saw an ACK. What follows is acknowledged and dropped up to its end; then as above.
 
@@ -36,11 +37,12 @@ takes for each packet begun.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from math import inf
 from typing import Final
 
-from metersdk.apdu.psem import READ_OVERHEAD, Service
+from metersdk.apdu.psem import READ_OVERHEAD, Service, TimingSetup
 from metersdk.dialog.c1218_station import (
     MOST_PACKETS,
     C1218Settings,
@@ -68,6 +70,7 @@ _ROUNDS: Final = 3
 # Octets of the longest service unit: a Write of a whole table with its head, or the answer to a Read.
 _MAX_UNIT: Final = 0xFFFF + 16
 _SHORT_QUIET: Final = 0.3
+_SHORTEST_IDENTIFICATION: Final = 5
 _WAKE_UP: Final = b"\x55"
 _WAKE_UP_PAUSE: Final = 0.05
 
@@ -78,6 +81,11 @@ def _identifies(answer: bytes) -> bool:
     count = int.from_bytes(answer[1:3], "big")
     table = count > 1 and len(answer) == count + READ_OVERHEAD and sum(answer[3:]) & 0xFF == 0
     return len(answer) >= 3 and not table
+
+
+def _is_no_identification(answer: bytes) -> bool:
+    """Whether this is surely no answer to Identify: those of 5 octets end with 00, the end of the features."""
+    return not _identifies(answer) or (len(answer) == _SHORTEST_IDENTIFICATION and answer[-1] != 0)
 
 
 class _Trust(Enum):
@@ -107,11 +115,14 @@ class C1218Link(Station):
         faults: LinkFaults | None = None,
     ) -> None:
         super().__init__(settings, buffer, server=server, faults=faults)
+        self._defaults = settings
         self._trust = _Trust.FRESH
         self._unasked: bytes | None = None
         self._strict = True
         self._harmless = False
         self._repeated_answers = 0
+        # The last request was Identify, and was answered; so was the one before: no other answers are owed.
+        self._identified = self._only_identity_owed = False
 
     # --- for both ----------------------------------------------------------------------------------------------------
 
@@ -123,10 +134,12 @@ class C1218Link(Station):
             yield Sleep(_WAKE_UP_PAUSE)
 
     def reset(self) -> Dialog[None]:
-        """Back to the base state: sizes and speed of the settings, toggles unknown."""
+        """Back to the base state: sizes, times and speed of the settings, toggles unknown."""
         self._forget()
         self._trust = _Trust.FRESH
         self._unasked = None
+        self._identified = self._only_identity_owed = False
+        self.settings = self._defaults
         yield from self.adopt(self.settings.packet_size, self.settings.packets, self.settings.baud)
 
     def adopt(self, packet_size: int, packets: int, baud: int | None = None) -> Dialog[None]:
@@ -138,6 +151,16 @@ class C1218Link(Station):
         if baud != self.baud and not self._server:
             self.other_baud = self.baud
         yield from self._set_line(baud)
+
+    def keep_times(self, agreed: TimingSetup) -> None:
+        """Wait, and send again, as Timing set-up agreed on, until ``reset``. No time is 0 seconds."""
+        self.settings = replace(
+            self.settings,
+            traffic_timeout=float(max(1, agreed.traffic)),
+            character_timeout=float(max(1, agreed.character)),
+            response_timeout=float(max(1, agreed.response)),
+            retries=agreed.retries,
+        )
 
     def send(self, payload: bytes, deadline: float = inf) -> Dialog[None]:
         """Send one service unit; every packet is acknowledged when it returns. A client that begins a new request
@@ -195,6 +218,7 @@ class C1218Link(Station):
         """
         self._packets_of(payload)
         trust, self._trust = self._trust, _Trust.UNCERTAIN
+        self._only_identity_owed, self._identified = self._identified, False
         self._unasked = None
         self._repeated_answers = 0
         self._harmless = bool(payload) and payload[0] in _HARMLESS
@@ -202,7 +226,9 @@ class C1218Link(Station):
         self._strict = trust is not _Trust.CERTAIN
         patience = max(timeout or 0.0, self.settings.response_timeout) + self.settings.latency
         try:
-            return (yield from self._rounds(payload, patience, poll=trust is not _Trust.FRESH))
+            answer = yield from self._rounds(payload, patience, poll=trust is not _Trust.FRESH)
+            self._identified = payload[:1] == bytes((Service.IDENTIFY,))
+            return answer
         except (NoAnswer, LinkError, ChecksumError) as error:
             if not self._harmless:
                 error.retryable = False
@@ -316,6 +342,9 @@ class C1218Link(Station):
         if same and ours.is_last and not theirs.multi and _identifies(theirs.data):
             # The meter says the same to each copy of this request, and its ACK does not come through.
             self._repeated_answers += 1
+            self._pending = theirs
+            return True
+        if self._only_identity_owed and ours.is_last and not theirs.multi and _is_no_identification(theirs.data):
             self._pending = theirs
             return True
         self._unasked = None if theirs.multi else theirs.data

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from metersdk.apdu.psem_codes import BAUD_CODES
 from metersdk.dialog.c1218_link import C1218Link, C1218Settings, LinkFaults
 from metersdk.dialog.psem_meter import Intercept, PsemRules, PsemServer, Reply, Stage, TableDevice
@@ -101,14 +99,7 @@ class _Meter:
             return
         self._rest = reply.wait
         if reply.timing is not None:
-            times = reply.timing
-            self._link.settings = replace(
-                self._link.settings,
-                traffic_timeout=float(times.traffic),
-                character_timeout=float(times.character),
-                response_timeout=float(times.response),
-                retries=times.retries,
-            )
+            self._link.keep_times(reply.timing)
         if (agreed := reply.negotiated) is not None:
             baud = BAUD_CODES.get(agreed.baud)
             yield from self._link.adopt(agreed.packet_size, agreed.packets, baud)
@@ -117,5 +108,4 @@ class _Meter:
         """Back to the base state and its defaults, on both sides of the room."""
         self._server.reset()
         self._server.baud = self._defaults.baud
-        self._link.settings = self._defaults
         yield from self._link.reset()

@@ -22,8 +22,6 @@ _GAP: Final = 0.1
 # A probe may still have the last ACK in its own buffer when the driver takes it for sent: seconds until the speed is
 # changed. The meter says nothing before it hears the next request.
 _BEFORE_SWITCH: Final = 0.05
-# Times a damaged answer is asked for once more at the speed before.
-_LOOKS: Final = 3
 # A service unit has 255 packets at most; whoever sends more has no end.
 MOST_PACKETS: Final = 256
 _SILENT: Final = (
@@ -345,26 +343,16 @@ class Station(ABC):
         yield from self._note("c1218-repeated", "packets were sent again: they were not acknowledged", _HINT)
 
     def _look_back(self) -> Dialog[None]:
-        """Ask at the other speed for the last answer, and acknowledge it once more.
+        """Acknowledge the last answer once more, at the other speed.
 
         The speed changes on our side once our ACK has left, on the peer's once it has come. If it was lost, the peer
-        is silent at the new speed, and its answer, which it repeats, is noise there.
+        waits for it at the old speed and hears nothing of what is said at the new one. If it was not, this ACK is
+        noise at a speed that nobody hears.
         """
-        for _ in range(_LOOKS):
-            if self.other_baud is None:
-                return
+        if self.other_baud is not None:
             yield from self._swap_speeds()
-            yield from self._put_control(NAK)
-            now: float = yield Now()
-            unit = yield from self._hear(now + self.settings.character_timeout + self.settings.latency)
-            if isinstance(unit, Packet) and self._kind(unit) is Kind.DUPLICATE:
-                yield from self._take_again()
-            elif isinstance(unit, Packet):
-                # Of a session that was ended: its toggle means nothing for the next one.
-                yield from self._put_control(ACK)
+            yield from self._put_control(ACK)
             yield from self._swap_speeds()
-            if unit is not Mark.DAMAGED:
-                return
 
     def _swap_speeds(self) -> Dialog[None]:
         """Whoever is interrupted between two of them is still right about where the peer may be."""
@@ -390,7 +378,7 @@ class Station(ABC):
                 return None, True
             if not isinstance(unit, Packet):
                 if self.other_baud is not None:
-                    # It may be the last answer once more, at the speed before.
+                    # It may be the last answer, which the peer repeats at the old speed.
                     break
                 again += 1
                 if again <= self.settings.retries + 1:

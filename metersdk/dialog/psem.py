@@ -169,19 +169,29 @@ class Psem(PsemServices):
 
     def _negotiated(self, wanted: SignOn) -> Dialog[bool]:
         """Negotiate as well as it goes -> whether anything has changed."""
-        for bauds in dict.fromkeys((wanted.bauds, ())):
+        offers, again = list(dict.fromkeys((wanted.bauds, ()))), False
+        while offers:
+            bauds = offers[0]
             try:
                 agreed = yield from self.negotiate(wanted.packet_size, wanted.packets, bauds)
             except PsemError as error:
+                if error.response in _ELSEWHERE and not again:
+                    # An answer of which it believed that we had it: it waited at another speed, and gave up.
+                    again = True
+                    yield from self._note("psem-renegotiated", "the meter had gone back to its base state")
+                    yield from self._reset()
+                    yield from self._identified(recover=False)
+                    continue
                 if error.response not in _NOT_SERVED:
                     raise
                 what = "these speeds" if bauds else "longer packets"
                 yield from self._note("psem-not-negotiated", f"the meter refuses {what}: {error.message}")
+                del offers[0]
                 continue
             except (NoAnswer, RemoteProtocolError) as error:
                 yield from self._start_over(error.message)
                 return False
-            speed = f", {BAUD_CODES[agreed.baud]} Bd" if bauds else ""
+            speed = f", {BAUD_CODES[agreed.baud]} Bd" if bauds and agreed.baud else ""
             yield Emit(State("negotiated", f"{agreed.packets} packets of {agreed.packet_size} octets{speed}"))
             return True
         return False

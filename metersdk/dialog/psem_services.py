@@ -100,8 +100,11 @@ class Link(Transport, Protocol):
     def adopt(self, packet_size: int, packets: int, baud: int | None = None) -> Dialog[None]:
         """Go on with these; None: at the same speed."""
 
+    def keep_times(self, agreed: TimingSetup) -> None:
+        """Wait, and send again, as agreed on."""
+
     def reset(self) -> Dialog[None]:
-        """Go back to the default packets and speed, and to a session of which nothing is known."""
+        """Go back to the default packets, times and speed, and to a session of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +163,8 @@ class PsemServices:
     def negotiate(self, packet_size: int = 1024, packets: int = 255, bauds: tuple[int, ...] = ()) -> Dialog[Negotiated]:
         """Agree on longer packets, more of them in a row, and one of the speeds ``bauds``, and go on with them.
 
-        The line changes its speed once the answer has been acknowledged. An answer beyond what was offered is cut down
-        to it.
+        The line changes its speed once the answer has been acknowledged; code 0 leaves it as it is. An answer beyond
+        what was offered is cut down to it.
 
         Raises:
             PsemError: refused; nothing has changed.
@@ -175,7 +178,7 @@ class PsemServices:
         if (
             answer.packet_size < _LEAST_PACKET
             or not answer.packets
-            or (codes and answer.baud not in codes and BAUD_CODES.get(answer.baud) != link.baud)
+            or (codes and answer.baud not in (0, *codes) and BAUD_CODES.get(answer.baud) != link.baud)
         ):
             raise RemoteProtocolError(
                 f"Negotiate was answered with {answer.packets} packets of {answer.packet_size} octets, "
@@ -185,16 +188,20 @@ class PsemServices:
                 hint="connect without Negotiate, or offer fewer speeds",
             )
         agreed = Negotiated(min(packet_size, answer.packet_size), min(packets, answer.packets), answer.baud)
-        yield from link.adopt(agreed.packet_size, agreed.packets, BAUD_CODES[answer.baud] if codes else None)
+        yield from link.adopt(agreed.packet_size, agreed.packets, BAUD_CODES.get(answer.baud) if codes else None)
         return agreed
 
     def timing_setup(self, wanted: TimingSetup) -> Dialog[TimingSetup]:
-        """Agree on times and repeats (C12.21); what the meter answers holds.
+        """Agree on times and repeats (C12.21); what the meter answers holds until the session ends. This side never
+        waits longer, nor repeats more often, than it wanted to.
 
         Raises:
             PsemError: refused.
         """
         agreed = yield from self._ask(wanted, TimingAgreed)
+        if isinstance(self._transport, Link):
+            pairs = zip(agreed.timing.octets, wanted.octets, strict=True)
+            self._transport.keep_times(TimingSetup(*(min(pair) for pair in pairs)))
         return agreed.timing
 
     def logon(self, user_id: int, user: str, idle: int | None = None) -> Dialog[bytes]:

@@ -20,6 +20,7 @@ from c1218_rig import (
     write,
 )
 
+from metersdk.apdu.psem import TimingSetup
 from metersdk.dialog.c1218_link import C1218Link, C1218Settings, LinkFaults
 from metersdk.effects import SetLine, Sleep
 from metersdk.errors import (
@@ -196,6 +197,59 @@ def test_the_old_answer_repeated_before_the_next_request_is_acknowledged_and_dro
     assert rig.ask(read(1)) == OK + b"one"
     rig.port.sleep(1.5)
     assert rig.ask(read(2)) == OK + b"two"
+
+
+def test_behind_an_identify_made_anew_what_is_no_identification_is_the_answer() -> None:
+    """Its ACK is lost: an answer of Identify alone is owed, and this is none. Dropped, it would leave both at odds."""
+    negotiate, agreed = b"\x61\x04\x00\xff\x06", b"\x00\x04\x00\xff\x06"
+    rig = Rig(
+        scripted(
+            (Packet(IDENTIFY).encode(), 1.0),
+            Packet(IDENTIFICATION).encode(),
+            (ACK + Packet(IDENTIFY, True).encode(), 3.0),
+            ACK + Packet(IDENTIFICATION, True).encode(),
+            (ACK + Packet(negotiate).encode(), 3.0),
+            Packet(agreed).encode(),
+            (ACK, 1.0),
+        )
+    )
+    assert rig.ask(IDENTIFY) == IDENTIFICATION
+    assert rig.link.tally.repeated_requests == 1
+    assert rig.ask(negotiate) == agreed
+    assert rig.link.tally.repeats == 0
+
+
+def test_behind_an_identify_made_anew_an_identification_is_no_answer() -> None:
+    """The first Identify is answered once more, in place of the ACK to the next request."""
+    negotiate, agreed = b"\x61\x04\x00\xff\x06", b"\x00\x04\x00\xff\x06"
+    rig = Rig(
+        scripted(
+            (Packet(IDENTIFY).encode(), 1.0),
+            Packet(IDENTIFICATION).encode(),
+            (ACK + Packet(IDENTIFY, True).encode(), 3.0),
+            ACK + Packet(IDENTIFICATION, True).encode(),
+            (ACK + Packet(negotiate).encode(), 3.0),
+            Packet(IDENTIFICATION).encode(),
+            (ACK, 1.0),
+            ACK + Packet(agreed, True).encode(),
+            (ACK, 1.0),
+        )
+    )
+    assert rig.ask(IDENTIFY) == IDENTIFICATION
+    assert rig.ask(negotiate) == agreed
+    assert rig.link.tally.left_over == 2
+
+
+def test_times_agreed_on_hold_until_the_session_ends() -> None:
+    rig = Rig(scripted())
+    rig.link.keep_times(TimingSetup(0, 0, 1, 1))
+    settings = rig.link.settings
+    assert (settings.traffic_timeout, settings.character_timeout, settings.response_timeout) == (1.0, 1.0, 1.0)
+    with pytest.raises(NoAnswer):
+        rig.ask(read(1))
+    assert rig.port.now() == pytest.approx(2.0, abs=0.1)
+    rig.run(rig.link.reset())
+    assert rig.link.settings == SHORT
 
 
 def test_an_equal_answer_with_another_toggle_is_an_answer() -> None:

@@ -61,6 +61,9 @@ class ScriptedLink(Scripted):
             self.baud = baud
             yield SetLine(baud)
 
+    def keep_times(self, agreed: TimingSetup) -> None:
+        self.times = agreed
+
     def reset(self) -> Dialog[None]:
         self.max_payload = 56
         yield SetLine(9600)
@@ -381,6 +384,31 @@ def test_timing_setup_and_wait() -> None:
     result(psem.wait(2.2))
     result(psem.wait(1e9))
     assert transport.asked == ["713c010403", "7003", "70ff"]
+
+
+def test_this_side_waits_no_longer_than_it_wanted_to() -> None:
+    link = ScriptedLink(["00" + "1eff02ff"])
+    assert result(Psem(link).timing_setup(TimingSetup(60, 1, 4, 3))) == TimingSetup(30, 255, 2, 255)
+    assert link.times == TimingSetup(30, 1, 2, 3)
+
+
+def test_a_speed_that_is_defined_elsewhere_stays() -> None:
+    """Code 0 in the answer: the meter takes the packets, and its speed is fixed."""
+    link = ScriptedLink(["0000010000", "000400ff00", "00"])
+    psem = Psem(link)
+    _, effects, _ = play(psem.sign_on(SignOn(bauds=(9600, 57600))))
+    assert link.baud == 9600 and link.max_payload == 1016 * 255
+    assert not psem.findings and not any(isinstance(effect, SetLine) for effect in effects)
+
+
+def test_a_meter_that_went_back_to_its_base_state_amid_negotiate() -> None:
+    link = ScriptedLink(["0000010000", "0a", "0000010000", "000400ff08", "00"])
+    psem = Psem(link)
+    result(psem.sign_on(SignOn(bauds=(9600, 19200))))
+    assert link.baud == 19200 and [finding.code for finding in psem.findings] == ["psem-renegotiated"]
+    link = ScriptedLink(["0000010000", "0a", "0000010000", "0a"])
+    with pytest.raises(PsemError):
+        result(Psem(link).sign_on(SignOn(bauds=(9600, 19200))))
 
 
 def test_good_bye_survives_everything() -> None:
