@@ -46,11 +46,11 @@ def _show(connection: Connection, found: Exposure) -> None:
     if found.refused:
         out.show(Text(f"Without a password {_who(found)} gets no association: {found.refused}"))
         return
-    table = grid(out.data, ("Severity", "What is open", "Where", "Known by"), [])
-    for item in found.items:
-        style = _STYLES.get(item.severity, "")
-        table.add_row(Text(item.severity.name.lower(), style), Text(item.text), Text(item.where), Text(item.proof))
-    out.show(table)
+    rows = [
+        (Text(item.severity.name.lower(), _STYLES.get(item.severity, "")), item.text, item.where, item.proof)
+        for item in found.items
+    ]
+    out.show(grid(out.data, ("Severity", "What is open", "Where", "Known by"), rows))
     for advice in dict.fromkeys(item.hint for item in found.items if item.hint):
         out.say(f"{advice}: {_named(found.items, advice)}")
     out.say(f"seen by {_who(found)}; nothing was written, no password was tried", "dim")

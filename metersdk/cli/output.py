@@ -14,6 +14,7 @@ from shutil import which
 from typing import Literal, TypeAlias
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -31,6 +32,12 @@ _SHOWN_FINDINGS = 5
 # What an error may have been caused by: the likeliest, and what may be behind it.
 _SHOWN_CAUSES = 2
 _BAR_NAMES = {"sign-on": "signing on", "speed": "changing speed", "hand-over": "HDLC"}
+# The first column is not wrapped where it holds names up to this length; what is longer is a sentence.
+_NAME = 40
+# Longer words may be broken anywhere: patterns, hexadecimal digits.
+_WORD = 12
+# Blanks between two columns of a lined table.
+_BETWEEN = 3
 # A pipe has no width: nothing is cut there.
 _PIPE_WIDTH = 10_000
 
@@ -213,9 +220,19 @@ def console(file: object) -> Console:
     return made
 
 
-def grid(out: Console, heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> Table:
-    """A table: lined on a terminal, blanks between its columns elsewhere. ``right``: columns of numbers."""
+def grid(out: Console, heads: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Sequence[int] = ()) -> Table:
+    """A table: lined on a terminal, blanks between its columns elsewhere. ``right``: columns of numbers.
+
+    On a terminal so narrow that words would be broken, the fields of a row stand below each other.
+    """
+    cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     lined = out.is_terminal
+    least = [max(map(_longest_word, column)) for column in zip(map(Text, heads), *cells, strict=True)]
+    name = max((cell.cell_len for cell, *_ in cells), default=0)
+    if is_name := name <= _NAME:
+        least[0] = max(least[0], name)
+    if lined and sum(least) + _BETWEEN * len(least) > out.width:
+        return _stacked(heads, cells)
     table = Table(box=box.SIMPLE_HEAD if lined else None, header_style="bold", pad_edge=False)
     for number, head in enumerate(heads):
         table.add_column(
@@ -223,10 +240,26 @@ def grid(out: Console, heads: Sequence[str], rows: Iterable[Sequence[str]], righ
             justify="right" if number in right else "left",
             style="cyan" if number == 0 else None,
             overflow="fold",
-            no_wrap=number == 0,
+            no_wrap=number == 0 and is_name,
         )
+    for row in cells:
+        table.add_row(*row)
+    return table
+
+
+def _longest_word(text: Text) -> int:
+    return min(max((cell_len(word) for word in text.plain.split()), default=0), _WORD)
+
+
+def _stacked(heads: Sequence[str], rows: Iterable[Sequence[Text]]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="cyan")
+    table.add_column(overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        for head, cell in zip(heads, row, strict=True):
+            if cell:
+                table.add_row(head.replace("\n", ", "), cell)
+        table.add_row()
     return table
 
 
