@@ -15,10 +15,15 @@ from metersdk.frame.table import scan as scan_frames
 
 FINDING = 1
 _ON_SCREEN = 50
+_RECORDING = b'{"metersdk_trace"'
 
 
 def scan(out: Output, file: str, kind: str, is_hex: bool, everything: bool) -> int:
     capture = _capture(file, is_hex)
+    if capture[: len(_RECORDING)] == _RECORDING:
+        raise LocalProtocolError(
+            f"{file} is a recorded session, which is text", hint=f"metersdk trace {file} shows and checks its frames"
+        )
     table = scan_frames(capture, kind)
     if out.mode == "jsonl":
         for frame in table:
@@ -35,7 +40,7 @@ def scan(out: Output, file: str, kind: str, is_hex: bool, everything: bool) -> i
             rows=[_row(frame) for frame in table],
         )
     else:
-        _show(out, table, len(capture), everything)
+        _show(out, table, kind, len(capture), everything)
     return 0 if len(table) and table.good == len(table) else FINDING
 
 
@@ -63,12 +68,14 @@ def _reasons(table: FrameTable) -> dict[str, int]:
     return dict(Counter(frame.reason.name.lower() for frame in table))
 
 
-def _show(out: Output, table: FrameTable, octets: int, everything: bool) -> None:
+def _show(out: Output, table: FrameTable, kind: str, octets: int, everything: bool) -> None:
     bad = len(table) - table.good
     out.show(
         pairs((("Octets", f"{octets}"), ("Frames", f"{len(table)}"), ("Good", f"{table.good}"), ("Bad", f"{bad}")))
     )
     listed = [frame for frame in table if everything or not frame.ok]
+    if not len(table):
+        out.warn(f"no frame of {kind}: is it hexadecimal text (--hex), a record of something else (metersdk trace)?")
     if not listed:
         return
     shown = listed if everything else listed[:_ON_SCREEN]

@@ -18,7 +18,7 @@ from metersdk.model.c1219.security_tables import SECRET_TABLES
 from metersdk.model.reading import plain
 from metersdk.model.snapshot import Snapshot
 
-_MANUFACTURER = 2048
+_PROFILES = (64, 65, 66, 67)
 
 
 def table(
@@ -50,7 +50,8 @@ def table(
                 out.say(f"passwords and keys of table {number} are not read", "dim")
         else:
             sys.stdout.write(f"{_octets(found).hex()}\n")
-            out.say(f"table {number} is not decoded: these are its octets", "dim")
+            better = "; metersdk profile decodes them" if number % PENDING in _PROFILES else ""
+            out.say(f"table {number} is not decoded: these are its octets{better}", "dim")
     else:
         known = found.model_dump(mode="json") if isinstance(found, BaseModel) else None
         octets = None if known is not None else _octets(found).hex()

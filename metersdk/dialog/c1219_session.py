@@ -14,7 +14,7 @@ from metersdk.dialog.c1219_events import clock_of, read_events
 from metersdk.dialog.c1219_procedures import SET_DATE_TIME, ProcedureDesk, Rule, allowed
 from metersdk.dialog.c1219_profile import ProfileReader, set_of
 from metersdk.dialog.c1219_search import Wanted
-from metersdk.dialog.c1219_tables import TableReader
+from metersdk.dialog.c1219_tables import TableReader, why_not_written
 from metersdk.dialog.psem import Access
 from metersdk.dialog.session import Code
 from metersdk.dialog.snapshot import noted, tried
@@ -216,9 +216,13 @@ class C1219Session(Unserved):
             # New passwords and keys stay out of a record.
             yield Emit(Hide(octets))
         access = Access(int(configuration.data_access))
-        yield from self._connection.ask_once(
-            lambda psem: psem.write(number, octets, allow=True, offset=offset, access=access)
-        )
+        try:
+            yield from self._connection.ask_once(
+                lambda psem: psem.write(number, octets, allow=True, offset=offset, access=access)
+            )
+        except PsemError as refusal:
+            refusal.hint = yield from why_not_written(self._tables, refusal, number, len(octets), offset)
+            raise
         self._tables.forget(number)
         if number in (0, 1, 5):
             self._known = None

@@ -13,7 +13,7 @@ from metersdk.apdu.psem import Response
 from metersdk.dialog.c1219_connection import C1219Connection
 from metersdk.dialog.psem import Access, Psem
 from metersdk.effects import Dialog, Emit
-from metersdk.errors import DecodeError, Finding, LimitExceeded, LocalProtocolError, PsemError
+from metersdk.errors import DecodeError, Finding, LimitExceeded, LocalProtocolError, MeterError, PsemError
 from metersdk.model.c1219.configuration import PENDING, Configuration
 from metersdk.model.c1219.registry import Model, TableSet, model_for
 from metersdk.model.c1219.security_tables import SECRET_TABLES, ActualSecurity
@@ -28,6 +28,8 @@ _CHANGING: Final = frozenset((3, 4, 7, 8, 23, 25, 26, 28, 32, *range(42, 46), 52
 _SET_UP: Final = frozenset(range(80)) - _CHANGING
 # A table that is too long for one answer, or cannot be had as it was asked for.
 _NOT_SO: Final = (Response.ONP, Response.IAR, Response.RSTL, Response.SGNP)
+# The same for writing: a table that has other octets than those that were given.
+_WRONG_PLACE: Final = (Response.ERR, Response.ONP, Response.IAR)
 # Octets of table 0 that tell how long it is.
 _HEAD: Final = 19
 # Octets of a table whose length nobody tells: it ends with the first octet that cannot be read.
@@ -211,6 +213,26 @@ class TableReader:
             return None
         found = yield from self.get(number)
         return found if isinstance(found, kind) else None
+
+
+def why_not_written(
+    tables: TableReader, refusal: PsemError, number: int, count: int, offset: int | None
+) -> Dialog[str]:
+    """The hint for a meter that refused to have ``count`` octets written to a table."""
+    configuration = yield from tables.configuration()
+    if not configuration.may_write(number):
+        return "table 0 does not list it among the tables that can be written"
+    if refusal.response not in _WRONG_PLACE:
+        return refusal.hint
+    try:
+        size = len((yield from tables.raw(number)))
+    except MeterError:
+        return "so many octets as the table has are written at once, or fewer from one of them on: offset= (--offset)"
+    if offset is None and count != size:
+        return f"the table has {size} octets: give them all, or say from which on with offset= (--offset)"
+    if offset is not None and offset + count > size:
+        return f"the table has {size} octets, and these would go beyond"
+    return "the meter takes no such values there, or no parts of this table: see DATA_ACCESS of table 0"
 
 
 def _table_0(psem: Psem) -> Dialog[bytes]:

@@ -50,7 +50,16 @@ def test_captures_without_frames(cli: Any, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch()
     assert cli("scan", empty, "--kind", "hdlc").code == 1
-    assert cli("scan", "-", "--kind", "c1218", stdin=b"hello").code == 1
+    ran = cli("scan", "-", "--kind", "c1218", stdin=b"hello")
+    assert ran.code == 1 and "no frame of c1218" in ran.err and "metersdk trace" in ran.err
+
+
+def test_a_recorded_session_is_for_trace(cli: Any, tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    assert cli("table", "sim://ansi?protocol=c1218", 1, "--trace", path).code == 0
+    ran = cli("scan", path, "--kind", "c1218")
+    assert ran.code == 2 and f"metersdk trace {path}" in ran.err
+    assert cli("trace", path).code == 0
 
 
 def test_used_wrongly(cli: Any, tmp_path: Path, capture: Path) -> None:

@@ -95,6 +95,24 @@ def test_ends(cli: Any, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ..
     assert "Traceback" not in ran.err and ran.out == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ((5, "--set", "0102"), "the table has 20 octets: give them all"),
+        ((5, "--set", "0102", "--offset", 19), "the table has 20 octets, and these would go beyond"),
+        ((1, "--set", "0102"), "table 0 does not list it among the tables that can be written"),
+    ],
+)
+def test_a_refused_write_says_how_to_write(cli: Any, words: tuple[object, ...], hint: str) -> None:
+    ran = cli("table", SIM, *words, "--write", *MASTER)
+    assert ran.code == 7 and hint in ran.err
+
+
+def test_a_profile_table_names_the_command_that_decodes_it(cli: Any) -> None:
+    ran = cli("table", SIM, 64, *READER)
+    assert ran.code == 0 and "metersdk profile" in ran.err
+
+
 def test_a_procedure(cli: Any) -> None:
     ran = cli("procedure", SIM, "remote-reset", "--data", "01", "--write", *MASTER)
     assert ran.code == 0 and ran.out.strip() == "01"
