@@ -303,7 +303,7 @@ class Programming:
             raise MeterReportedError(
                 f"the meter identified itself for mode {signed.mode}, which has no programming mode to sign on to",
                 layer="line",
-                hint="where it takes mode C nevertheless: SignOn(mode='C'), or ?mode=C",
+                hint="where it takes mode C nevertheless: ?mode=C in the target",
             )
         self._settings = replace(signed.settings, option=PROGRAMMING)
         fast = signed.identification is not None and signed.identification.is_fast

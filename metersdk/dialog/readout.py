@@ -17,6 +17,7 @@ from metersdk.dialog.timing import Timing, limited
 from metersdk.dialog.unserved import Unserved
 from metersdk.effects import Dialog, Emit
 from metersdk.errors import (
+    Cancel,
     DecodeError,
     Finding,
     LocalProtocolError,
@@ -150,6 +151,7 @@ class ReadoutSession(Unserved):
 
     def programming(self, wanted: ProgrammingSettings) -> Dialog[Programming]:
         """Programming mode. The data message that is on its way already is heard out, and kept."""
+        self._may_be_programmed()
         if self._source.pending:
             try:
                 yield from self.readout()
@@ -159,6 +161,16 @@ class ReadoutSession(Unserved):
         timed = replace(wanted, response=timing.response, total=timing.total or wanted.total)
         self._programming = yield from self._source.programming(timed)
         return self._programming
+
+    def _may_be_programmed(self) -> None:
+        """A meter that said mode A or B would answer the sign-on with minutes of data, and hear nothing meanwhile."""
+        identity = self._identity
+        mode = identity.protocol.rpartition(":")[2]
+        if identity.identification is not None and mode in ("A", "B") and not self._source.quirks.sessionless:
+            raise LocalProtocolError(
+                f"the meter speaks mode {mode}, which has no programming mode: no profiles, logs and single registers",
+                hint="use registers() or readout(); where it takes mode C nevertheless: ?mode=C in the target",
+            )
 
     def _held(self) -> Dialog[Readout]:
         return self._readout if self._readout is not None else (yield from self.readout())
@@ -224,7 +236,8 @@ class ReadoutSession(Unserved):
         opened = yield from self.programming(ProgrammingSettings(password=self._password))
         try:
             result = yield from make(opened)
-        except MeterError:
+        except (Cancel, MeterError):
+            # Cancel: an iteration that was left between two pieces. The meter would wait for a command, deaf to 300 Bd.
             yield from opened.close()
             raise
         yield from opened.close()
