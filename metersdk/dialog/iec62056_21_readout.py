@@ -197,7 +197,7 @@ def _blocks(signed: SignedOn, deadline: float, home: _Collected) -> Dialog[Reado
         if SIGN_OFF in scanner.preamble:
             raise MeterReportedError("the meter signed off instead of answering", code="B0", layer="data")
         end = scanner.end
-        if whole and end is not None and (_trusted(signed, end, line) or home.same_again(end)):
+        if whole and end is not None and (_trusted(signed, end, scanner.framed, line) or home.same_again(end)):
             line.findings += scanner.findings + line.parity_findings()
             proved = None if end.proved is None else proved
             if not end.partial:
@@ -263,15 +263,16 @@ def _block(line: OpticalLine, scanner: BlockScanner, deadline: float, home: _Col
     return True
 
 
-def _trusted(signed: SignedOn, end: BlockEnd, line: OpticalLine) -> bool:
+def _trusted(signed: SignedOn, end: BlockEnd, framed: bool, line: OpticalLine) -> bool:
     """Whether a whole block may be believed."""
     if end.proved:
         # The BCC is even parity by column. One wrong parity bit and a right BCC: the parity bit itself was hit. Two
         # may be one column hit twice, which the BCC cannot see.
         return line.parity_errors < 2
-    # Without STX in mode C most likely we switched late, and the first line is cut; without BCC the end is. Where there
-    # is no BCC, parity is all there is.
-    return end.proved is None and signed.mode != "C" and not line.parity_errors
+    # Without STX in mode C most likely we switched late, and the first line is cut; without BCC the end is. An
+    # identification that lost its speed reads like mode A: whoever sends STX has a BCC, too. Where there is neither,
+    # parity is all there is.
+    return end.proved is None and not framed and signed.mode != "C" and not line.parity_errors
 
 
 def _given_up(line: OpticalLine, scanner: BlockScanner) -> NoAnswer | ChecksumError:

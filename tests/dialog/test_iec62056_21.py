@@ -414,6 +414,13 @@ def test_parity_left_to_the_port() -> None:
     assert all(e.data.isascii() for e in line.log)
 
 
+def test_octets_that_another_reader_took_are_no_readout() -> None:
+    # "5" is gone from the identification, which makes it mode A; of the block, its end. Parity is right all over.
+    bare = to_line(b"\x02" + DATA.replace(b"1", b"") + b"!\r\n")
+    home = run(read(), port(answering(b"/ABCMETER\r\n", [bare, block(DATA + b"!\r\n")])))
+    assert is_whole(home) and "block-repeated" in codes(home)
+
+
 def test_a_meter_without_bcc_is_believed_when_it_says_the_same_twice() -> None:
     bare = to_line(b"\x02" + DATA + b"!\r\n")
     home = run(read(), port(answering(b"/ABC0METER\r\n", [bare, bare])))
