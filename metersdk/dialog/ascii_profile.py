@@ -42,6 +42,8 @@ _SHRINK, _GROW_AFTER = 4, 3
 _LOG_PART = timedelta(hours=1)
 # Rows that begin later than asked: a season or a zone taken otherwise, or a meter that shifts the answer.
 _LOOK_BACK = timedelta(hours=3)
+# What the two digits of the year in a time stamp may mean.
+_YEARS = range(1990, 2090)
 _FINDINGS_LIMIT = 100
 # Refusals in a row, amid a profile, before one is believed.
 _REFUSALS = 2
@@ -90,31 +92,73 @@ def stamp_at(moment: datetime, season: Season | None) -> Zst:
     return Zst(moment + _HOUR if season is Season.SUMMER else moment, season)
 
 
-def span_of(start: datetime | None, stop: datetime | None, quirks: Quirks) -> Span:
+def span_of(
+    start: datetime | None, stop: datetime | None, quirks: Quirks, *, clock: Zst | None = None, in_utc: bool = False
+) -> Span:
     """The bounds of a request. Meters ignore its season digit, or heed it: both then send what is asked for, or more.
 
-    From November to February it is normal time, from April to September summer, if there is any; in between both are
-    thought of.
+    From November to February it is normal time, from April to September summer, unless the ``clock`` says otherwise;
+    where it may be either, both are thought of. ``in_utc``: the meter counts so.
     """
-    early, late = _bound(start, quirks, -1), _bound(stop, quirks, 1)
+    # Two digits of a year stand for 1990 to 2089: a year beyond would be asked for as another one, and bounds nothing.
+    start = None if start is not None and start.year <= _YEARS[0] else start
+    stop = None if stop is not None and stop.year >= _YEARS[-1] else stop
+    if in_utc:
+        early, late = _utc_bound(start), _utc_bound(stop)
+    else:
+        early, late = _first_bound(start, quirks, clock), _last_bound(stop, quirks)
     lead = timedelta(minutes=quirks.profile_lead) + (_HOUR if quirks.stamp == "start" else timedelta())
     return Span(None if early is None else Zst(early.local - lead, early.season), late)
 
 
-def _bound(moment: datetime | None, quirks: Quirks, side: int) -> Zst | None:
+def _first_bound(moment: datetime | None, quirks: Quirks, clock: Zst | None) -> Zst | None:
+    """The earlier one of what a moment may mean."""
     if moment is None:
         return None
-    season = {3: None, 10: None}.get(moment.month, Season.SUMMER if 3 < moment.month < 10 else Season.NORMAL)
-    if moment.tzinfo is None:
-        return Zst(moment, season if season is not None else Season.SUMMER if side < 0 else Season.NORMAL)
-    if quirks.local_deviation is None:
-        return _bound(moment.replace(tzinfo=None), quirks, side)
-    normal = moment.astimezone(UTC).replace(tzinfo=None) - quirks.local_deviation * _MINUTE
-    return stamp_at(normal, season if season is not None else Season.NORMAL if side < 0 else Season.SUMMER)
+    season = _usual_season(moment.month)
+    usual = None if clock is None else _usual_season(clock.local.month)
+    if clock is not None and usual is not None and clock.season not in (usual, None):
+        # South of the equator, or where there is no summer time.
+        season = None
+    normal = _normal(moment, quirks)
+    if normal is not None:
+        return stamp_at(normal, Season.NORMAL if season is None else season)
+    return Zst(moment.replace(tzinfo=None), Season.SUMMER if season is None else season)
+
+
+def _last_bound(moment: datetime | None, quirks: Quirks) -> Zst | None:
+    """The later one; at most an hour more comes, and is cut."""
+    if moment is None:
+        return None
+    normal = _normal(moment, quirks)
+    if normal is not None:
+        return stamp_at(normal, Season.SUMMER)
+    return Zst(moment.replace(tzinfo=None), Season.NORMAL)
+
+
+def _usual_season(month: int) -> Season | None:
+    return {3: None, 10: None}.get(month, Season.SUMMER if 3 < month < 10 else Season.NORMAL)
+
+
+def _normal(moment: datetime, quirks: Quirks) -> datetime | None:
+    """A moment in normal time; None where it is local, or nobody knows how far the meter is from UTC."""
+    if moment.tzinfo is None or quirks.local_deviation is None:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None) - quirks.local_deviation * _MINUTE
+
+
+def _utc_bound(moment: datetime | None) -> Zst | None:
+    if moment is None:
+        return None
+    return Zst(moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None), Season.UTC)
 
 
 class _Doubt(RemoteProtocolError):
     """An answer that may be damaged though its BCC is right."""
+
+
+class _CountsInUtc(_Doubt):
+    """The first rows have stamps of UTC, and were asked for by local time."""
 
 
 class ProfileAsker:
@@ -150,12 +194,18 @@ class ProfileAsker:
         self._shape: Shape = ()
         self._varies = False
         self._refusals = 0
+        # What to ask for instead of a meter that counts in UTC, as long as no row has come.
+        self._utc: Span | None = None
         # When the last new row came; and the same at the first of the failures behind it.
         self._seen = 0.0
         self._lost: float | None = None
 
-    def run(self, span: Span) -> Dialog[Outcome]:
+    def run(self, span: Span, utc: Span | None = None) -> Dialog[Outcome]:
         """Ask until all is there, or no more comes.
+
+        Args:
+            span: from when to when.
+            utc: the same for a meter whose stamps are of UTC, where its clock has not told.
 
         Raises:
             MeterReportedError: the meter refuses the profile, and sent no row.
@@ -166,6 +216,7 @@ class ProfileAsker:
         end = span.stop or self._clock
         position, part = span.start, timedelta(minutes=self._quirks.profile_chunk) or None
         self._expected = None if position is None else position.normal
+        self._utc = utc
         failures = skips = successes = 0
         while True:
             stop = self._stop(position, end, part)
@@ -175,6 +226,11 @@ class ProfileAsker:
             self._seen = asked
             error = yield from self._ask(position, span.stop if last_part else stop)
             came = out.rows > rows
+            if isinstance(error, _CountsInUtc) and self._utc is not None:
+                span, self._utc = self._utc, None
+                end, position = span.stop or self._clock, span.start
+                self._expected = None if position is None else position.normal
+                continue
             if error is None:
                 failures = skips = 0
                 successes += 1
@@ -323,6 +379,8 @@ class ProfileAsker:
         odd = tuple(finding.text for finding in parser.findings if finding.code in _ODD)
         if odd:
             self._doubt((self._last if self._bad_line else None, odd))
+        if parts and not self.outcome.rows and self._utc is not None and parts[0].head.stamp.season is Season.UTC:
+            raise _CountsInUtc("the meter counts in UTC, and was asked in local time", layer="data", retryable=True)
         for rows in parts:
             if self._held is not None:
                 self._held.append(rows)

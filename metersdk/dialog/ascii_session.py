@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from metersdk.apdu.ascii_profile import Rows, Season, Zst
 from metersdk.apdu.dataset import DataSet
-from metersdk.dialog.ascii_profile import Outcome, ProfileAsker, span_of
+from metersdk.dialog.ascii_profile import Outcome, ProfileAsker, Span, span_of
 from metersdk.dialog.programming import Programming
 from metersdk.effects import Dialog, Effect, Emit
 from metersdk.errors import DecodeError, Finding, LocalProtocolError, MeterError, PartialResult, ServiceError
@@ -55,7 +55,7 @@ def read_profile(programming: Programming, query: ProfileQuery, quirks: Quirks) 
     """
     builder = AsciiProfileBuilder(query.code or LOAD_PROFILE, quirks)
     asker, cut, notes = yield from _prepared(programming, query, quirks, builder, lambda: ())
-    outcome = yield from asker.run(cut.span)
+    outcome = yield from asker.run(*cut.spans)
     profile = cut(builder.take(truncated=_is_partial(outcome), findings=(*notes, *_told(outcome))))
     yield from map(Emit, profile.findings)
     if _is_partial(outcome):
@@ -78,7 +78,7 @@ def iter_profile(programming: Programming, query: ProfileQuery, quirks: Quirks) 
 
     asker, cut, notes = yield from _prepared(programming, query, quirks, builder, pieces)
     cuts.append(cut)
-    outcome = yield from asker.run(cut.span)
+    outcome = yield from asker.run(*cut.spans)
     last = cut(builder.take(truncated=_is_partial(outcome), findings=(*notes, *_told(outcome))))
     yield from map(Emit, last.findings)
     yield Emit(last)
@@ -114,7 +114,7 @@ def _prepared(
     if query.entries is not None:
         text = "a text profile is selected by time only; all of it is read and cut here"
         notes.append(Finding("profile-selection", text, "data"))
-    cut = _Cut(query, start, stop, quirks)
+    cut = _Cut(query, start, stop, _spans(start, stop, quirks, clock))
     asker = ProfileAsker(programming, name, quirks, _Sink(builder, then), clock=_later(clock))
     return asker, cut, notes
 
@@ -124,11 +124,31 @@ def _later(clock: Zst | None) -> Zst | None:
     return None if clock is None else replace(clock, local=clock.local + timedelta(minutes=1), season=Season.NORMAL)
 
 
-class _Cut:
-    """Cuts one piece after the other to what was asked for."""
+def _spans(
+    start: datetime | None, stop: datetime | None, quirks: Quirks, clock: Zst | None
+) -> tuple[Span, Span | None]:
+    """What to ask for; and what instead, if the meter turns out to count in UTC and its clock has not told."""
+    utc = span_of(start, stop, quirks, in_utc=True)
+    if clock is not None and clock.season is Season.UTC:
+        return utc, None
+    local = span_of(start, stop, quirks, clock=clock)
+    return local, utc if utc != local else None
 
-    def __init__(self, query: ProfileQuery, start: datetime | None, stop: datetime | None, quirks: Quirks) -> None:
-        self.span = span_of(start, stop, quirks)
+
+class _Cut:
+    """Cuts one piece after the other to what was asked for.
+
+    ``spans`` is what has to be asked for.
+    """
+
+    def __init__(
+        self,
+        query: ProfileQuery,
+        start: datetime | None,
+        stop: datetime | None,
+        spans: tuple[Span, Span | None],
+    ) -> None:
+        self.spans = spans
         self._start, self._stop = start, stop
         self._columns = query.codes
         first, last = query.entries or (1, 0)
@@ -223,7 +243,7 @@ def read_events(programming: Programming, query: ProfileQuery, quirks: Quirks) -
     start, stop = query.window(None if clock is None else clock.local)
     whole = replace(quirks, profile_chunk=0, stamp="end", profile_lead=0)
     asker = ProfileAsker(programming, profile_name(log), whole, Collect(), clock=_later(clock))
-    outcome = yield from asker.run(span_of(start, stop, whole))
+    outcome = yield from asker.run(*_spans(start, stop, whole, clock))
     events = [event for event in collected if _within(event.time, start, stop)]
     yield from map(Emit, _told(outcome))
     if _is_partial(outcome):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from metersdk.apdu.ascii_profile import Season, Zst
+from metersdk.dialog.ascii_profile import span_of
 from metersdk.dialog.ascii_session import iter_profile, read_clock, read_events, read_profile
 from metersdk.dialog.iec62056_21 import SignOn
 from metersdk.dialog.programming import Programming, ProgrammingSettings, open_programming
@@ -165,6 +167,43 @@ def test_utc_stamps_and_stamps_of_starts() -> None:
         Quirks(local_deviation=-60, stamp="start"), start="2026-10-25T00:15", stop="2026-10-26"
     )
     assert list(early.times) == list(usual.times)
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("zone", [1, -5])
+def test_a_meter_that_counts_in_utc_whatever_it_is_asked_in(
+    told: bool, zone: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not told:
+        # Its clock does not say so; its first row does.
+        monkeypatch.setattr("metersdk.dialog.ascii_session.read_clock", lambda _: no_clock())
+    here = timezone(timedelta(hours=zone))
+    start, stop = datetime(2026, 11, 18, 0, 15, tzinfo=here), datetime(2026, 11, 18, 6, 0, tzinfo=here)
+    meter = Bench(device(season="utc"))
+    profile = meter.profile(Quirks(local_deviation=-60 * zone), start=start, stop=stop)
+    assert len(profile) == 24 and profile.gaps == []
+    first, last = profile.times[0], profile.times[-1]
+    assert (first, last) == (start.timestamp() * 1000, stop.timestamp() * 1000)
+
+
+def no_clock() -> Dialog[Zst | None]:
+    yield from ()
+    return None
+
+
+def test_the_end_of_a_span_south_of_the_equator() -> None:
+    # Summer there in January: a meter that ignores the season digit takes the bound for its own time.
+    sydney = Quirks(local_deviation=-600)
+    noon = datetime(2026, 1, 12, 12, 0, tzinfo=timezone(timedelta(hours=11)))
+    stop = span_of(None, noon, sydney).stop
+    assert stop is not None and stop.encode(seconds=False) == "12601121200"
+    summer = Zst(datetime(2026, 1, 20, 9, 0), Season.SUMMER)
+    for clock, start in ((None, "02601121100"), (summer, "02601121100")):
+        found = span_of(noon, None, sydney, clock=clock).start
+        assert found is not None and found.encode(seconds=False) == start
+    local = noon.replace(tzinfo=None)
+    found = span_of(local, None, sydney, clock=summer).start
+    assert found is not None and found.encode(seconds=False) == "12601121200"
 
 
 def test_a_meter_that_answers_from_too_late_on() -> None:
