@@ -131,7 +131,7 @@ class Record:
         elif octets in _NAKS and self.baud:
             self.refused += 1
             self.refused_seconds += (self._turn.octets + 1) * CHARACTER_BITS / self.baud
-        self._next(Turn(octets, begun, ended, self.baud, over=ended, octets=len(octets)))
+        self._next(Turn(octets, begun, ended, self.baud, [], [], ended, len(octets)))
 
     def heard(self, octets: bytes, at: float) -> None:
         """Octets came in."""
@@ -145,9 +145,10 @@ class Record:
         turn.pieces.append(Piece(at, octets, self.baud))
         turn.over = at
         turn.octets += size
-        if turn is not self._head[-1]:
+        if self._tail:
             self._tail_octets += size
-            self._forget()
+            if self._tail_octets > _TAIL_OCTETS:
+                self._forget()
 
     def speed(self, baud: int, at: float) -> None:
         """The receiver and the sender run at another speed from now on."""
@@ -170,9 +171,11 @@ class Record:
             return
         self._tail.append(turn)
         self._tail_octets += turn.octets
-        self._forget()
+        if len(self._tail) > _TAIL_TURNS or self._tail_octets > _TAIL_OCTETS:
+            self._forget()
 
     def _forget(self) -> None:
+        """Drop the oldest of the tail until it is within its bounds."""
         tail = self._tail
         while len(tail) > 1 and (len(tail) > _TAIL_TURNS or self._tail_octets > _TAIL_OCTETS):
             self._tail_octets -= tail.popleft().octets

@@ -13,7 +13,7 @@ from typing import TypeVar
 from metersdk.dialog.adapting import Adaptation
 from metersdk.dialog.diagnosis import diagnose
 from metersdk.dialog.evidence import Evidence, LineCounters, Record
-from metersdk.dialog.passing import passed
+from metersdk.dialog.passing import Told, passed
 from metersdk.dialog.reporting import report_of
 from metersdk.dialog.unasked import Unasked
 from metersdk.effects import Answer, Dialog, Effect, Emit, Now, Receive, Send, SetLine
@@ -57,6 +57,10 @@ class LineWatch:
         self._counters = counters
         self._parity = parity
         self._now = 0.0
+        self._told: Told = {}
+        if not timed:
+            # A network brings thousands of small frames, and asking for the time would tell nothing of them.
+            self._told = {Send: self._sent, Receive: self._heard, Now: self._waited, SetLine: self._speed}
 
     def evidence(self, error: MeterError | None = None) -> Evidence:
         """All that is known by now."""
@@ -90,7 +94,7 @@ class LineWatch:
         if self._unasked is not None:
             dialog = self._unasked.over(dialog, self.record.last)
         try:
-            return (yield from passed(dialog, self._carried))
+            return (yield from passed(dialog, self._carried, self._told))
         except _OF_THE_LINE as error:
             self._error = error
             if not error.findings:
@@ -100,31 +104,26 @@ class LineWatch:
             raise
 
     def _carried(self, effect: Effect) -> Dialog[Answer]:
-        record = self.record
+        """An effect on a line; on a network only what is emitted comes here."""
         answer: Answer = None
         match effect:
             case Receive():
                 answer = yield effect
                 if answer:
-                    if self._timed:
-                        self._now = yield Now()
-                    record.heard(answer, self._now)
-            case Send(octets):
-                begun = ended = 0.0
-                if self._timed:
-                    begun = yield Now()
-                yield effect
-                if self._timed:
-                    ended = self._now = yield Now()
-                record.sent(octets, begun, ended)
-            case Now():
-                answer = self._now = yield effect
-                record.waited(answer)
-            case SetLine(baud):
-                yield effect
-                if self._timed:
                     self._now = yield Now()
-                record.speed(baud, self._now)
+                self._heard(effect, answer)
+            case Send(octets):
+                begun: float = yield Now()
+                yield effect
+                self._now = yield Now()
+                self.record.sent(octets, begun, self._now)
+            case Now():
+                answer = yield effect
+                self._waited(effect, answer)
+            case SetLine():
+                yield effect
+                self._now = yield Now()
+                self._speed(effect, None)
             case Emit(FrameCounts() as counts):
                 self.counts.append(counts)
             case Emit(event):
@@ -134,3 +133,17 @@ class LineWatch:
             case _:
                 yield effect
         return answer
+
+    def _sent(self, effect: Send, _: None) -> None:
+        self.record.sent(effect.data, 0.0, 0.0)
+
+    def _heard(self, _: Receive, octets: bytes) -> None:
+        if octets:
+            self.record.heard(octets, self._now)
+
+    def _waited(self, _: Now, now: float) -> None:
+        self._now = now
+        self.record.waited(now)
+
+    def _speed(self, effect: SetLine, _: None) -> None:
+        self.record.speed(effect.baud, self._now)

@@ -58,3 +58,18 @@ def test_closing_closes_the_dialog() -> None:
     closed.clear()
     dialog.close()
     assert closed == [True]
+
+
+def test_kinds_that_are_told_of_go_through_as_they_are() -> None:
+    seen: list[object] = []
+    dialog = passed(asking(), carry, {Send: lambda *told: seen.append(told), Receive: lambda *told: seen.append(told)})
+    assert next(dialog) == Send(b"x")
+    assert dialog.send(None) == Receive(1.0)
+    with pytest.raises(StopIteration):
+        dialog.send(b"abc")
+    assert seen == [(Send(b"x"), None), (Receive(1.0), b"abc")]
+    dialog = passed(asking(), carry, {Send: lambda *told: seen.append(told)})
+    next(dialog)
+    # What fails has no answer to be told of.
+    assert dialog.throw(PortClosed("unplugged")) == Now()
+    assert len(seen) == 2
