@@ -12,7 +12,10 @@ from fractions import Fraction
 
 
 class Unit(IntEnum):
-    """Physical units by their COSEM number. A number without a name is kept: ``Unit(200)`` is ``Unit.UNIT_200``."""
+    """Physical units by their COSEM number; as text the symbol: ``str(Unit.WH)`` is ``"Wh"``, ``int(Unit.WH)`` 30.
+
+    A number without a name is kept: ``Unit(200)`` is ``Unit.UNIT_200``.
+    """
 
     symbol: str
     """What is written after a value: ``"Wh"``; ``""`` for a count, ``"unit 200"`` for a number without a name."""
@@ -22,6 +25,13 @@ class Unit(IntEnum):
         unit._value_ = code
         unit.symbol = symbol
         return unit
+
+    def __str__(self) -> str:
+        return self.symbol
+
+    def __format__(self, spec: str) -> str:
+        # As text unless a number is asked for: f"{unit}" is "Wh", f"{unit:d}" is "30".
+        return format(self._value_ if spec[-1:] in tuple("bdoxX") else self.symbol, spec)
 
     YEAR = 1, "a"
     MONTH = 2, "mo"

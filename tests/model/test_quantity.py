@@ -44,6 +44,11 @@ def test_symbols(code: int, unit: Unit, symbol: str) -> None:
     assert unit.symbol == symbol
 
 
+def test_as_text_a_unit_is_its_symbol() -> None:
+    assert f"{Decimal('1.5')} {Unit.WH}" == "1.5 Wh" and str(Unit.CUBIC_METRE) == "m³" and str(Unit(200)) == "unit 200"
+    assert f"{Unit.V:>3}|{Unit.WH:d}|{Unit.WH:02X}" == "  V|30|1E" and Unit.WH == 30
+
+
 @pytest.mark.parametrize("code", sorted(set(range(256)) - ASSIGNED))
 def test_an_unassigned_number_is_kept(code: int) -> None:
     unit = unit_of(code)
