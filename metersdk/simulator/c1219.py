@@ -9,7 +9,7 @@ from typing import Protocol
 
 from metersdk.apdu.c1222 import SecurityMode
 from metersdk.apdu.c1222_titles import ApTitle
-from metersdk.apdu.keys import Secret
+from metersdk.apdu.keys import LAST_COUNTER, RisingCounter, Secret
 from metersdk.apdu.psem import Feature, Identification, Response, TimingSetup
 from metersdk.apdu.psem_security import ALGORITHM_AES, ALGORITHM_DES, BLOCK_SIZE, new_ticket, same_password
 from metersdk.dialog.c1218_link import C1218Settings
@@ -200,6 +200,8 @@ class C1219Meter:
             title=ApTitle.parse(spec.title) if spec.title else None,
             keys=keys,
             security=SecurityMode[spec.security.upper()],
+            # UTC seconds, as the standard has it: no vector comes again when the simulator is started anew.
+            vectors=RisingCounter(self._device.seconds() & LAST_COUNTER),
             max_message=spec.max_message,
         )
 

@@ -168,6 +168,11 @@ def test_ciphered_over_sockets(place: str, tmp_path: Path) -> None:
             metersdk.connect(target, password=PASSWORD, timing=quick)
 
 
+def test_the_vectors_of_the_simulated_meter_are_its_clock() -> None:
+    device = ciphered().device()
+    assert device.c1219.node.vectors.next() == device.seconds()
+
+
 @pytest.mark.realtime
 def test_asyncio_over_tcp() -> None:
     async def read(target: str) -> str | None:
