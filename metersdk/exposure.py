@@ -6,7 +6,7 @@ of its own access rights is taken for writing, and what it answers is taken for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
@@ -23,7 +23,8 @@ from metersdk.errors import (
     ServiceError,
 )
 from metersdk.meter import Meter, connect
-from metersdk.model.c1219.configuration import Configuration
+from metersdk.model.c1219.configuration import MANUFACTURER, Configuration, listed
+from metersdk.model.c1219.load_profile import profile_code
 from metersdk.model.cosem.base import Access, CosemObject
 from metersdk.model.cosem.registry import class_name, model_for
 from metersdk.model.cosem.view import ObjectView
@@ -35,6 +36,18 @@ _GUARDED: Final = Access.AUTHENTICATED_REQUEST | Access.ENCRYPTED_REQUEST | Acce
 _REGISTERS: Final = (3, 4, 5)
 # IEC 62056-21 gives the clock these codes; every meter has one of them.
 _CLOCK_CODES: Final = ("0.9.1", "0.9.2", "1.0.0")
+
+
+# Tables of an ANSI meter that are not asked for: procedures, load profiles (a row is enough), passwords, rights, keys.
+_PROFILE_TABLES: Final = frozenset((64, 65, 66, 67))
+_NOT_ASKED: Final = frozenset((7, 8, 42, 44, 45)) | _PROFILE_TABLES
+_REGISTER_TABLES: Final = frozenset((23, 24, 25, 26, 28))
+_PROFILE_SETUP: Final = frozenset((61, 62, 63))
+_CLOCKS: Final = frozenset((52, 55))
+_LOGS: Final = {74: "history log", 76: "event log"}
+# Tables of the standard that are told of by themselves.
+_TOLD: Final = frozenset((0, 1, 5, *_LOGS)) | _REGISTER_TABLES | _CLOCKS
+_TABLE_ADVICE: Final = "ask the operator to let only passwords of some level read it (table 44)"
 
 
 class Severity(IntEnum):
@@ -291,8 +304,8 @@ def _over_text(meter: Meter) -> Iterator[Exposed]:
 
 
 def _over_tables(meter: Meter) -> Iterator[Exposed]:
-    """What is given to somebody who logs on without Security. Nothing is written, and no table with passwords, access
-    rights or keys in it is asked for."""
+    """What is given to somebody who logs on without Security: each table is asked for, but those that start procedures
+    or hold passwords, access rights or keys. Nothing is written."""
     identity = meter.identity
     if identity.serial_number or identity.device_id:
         name = identity.serial_number or identity.device_id
@@ -305,21 +318,61 @@ def _over_tables(meter: Meter) -> Iterator[Exposed]:
     procedures = len(configuration.std_proc_used) + len(configuration.mfg_proc_used)
     text = f"the list of its {len(numbers)} tables and {procedures} procedures"
     yield Exposed(Severity.LOW, "tables", text, "table 0", "read")
-    if _answered(lambda: meter.clock) is not None:
-        yield Exposed(Severity.INFO, "clock", "the time of the meter", "table 52", "read")
-    hint = "ask the operator to let only passwords of some level read it (table 44)"
-    readings = _answered(meter.registers)
-    if readings:
-        text = f"{len(readings)} registers with their values"
-        yield Exposed(Severity.MEDIUM, "registers", text, "tables 23, 28", "read", hint)
-    rows = _answered(lambda: meter.get_profile(entries=(1, 1)))
-    if rows is not None and len(rows):
-        text = f"profile {rows.head.obis}: what was recorded, and when ({len(rows.columns)} columns)"
-        yield Exposed(Severity.MEDIUM, "read-profile", text, "tables 63, 64", "read", hint)
-    for number, code, what in ((74, "0-0:99.98.1", "history log"), (76, "0-0:99.98.0", "event log")):
-        if number in configuration.std_tbls_used and _answered(lambda code=code: meter.events(code)) is not None:  # type: ignore[misc]
+    asked = [number for number in numbers if number not in _NOT_ASKED]
+    given = {number for number in asked if _answered(lambda number=number: meter.table(number, raw=True)) is not None}  # type: ignore[misc]
+    yield from _of_tables(meter, configuration, given)
+    yield from _profiles_given(meter, configuration, given)
+    refused = [number for number in asked if number not in given]
+    if refused:
+        text = f"{len(refused)} of {len(asked)} tables that were asked for are refused"
+        yield Exposed(Severity.INFO, "tables-refused", text, _tables(refused), "read")
+    yield from _writable_tables(configuration, procedures)
+
+
+def _of_tables(meter: Meter, configuration: Configuration, given: set[int]) -> Iterator[Exposed]:
+    """What the tables that were given tell."""
+    registers = given & _REGISTER_TABLES
+    if registers:
+        # Of tables that are refused nothing is asked again.
+        whole = registers == _REGISTER_TABLES & set(configuration.table_numbers)
+        readings = _answered(meter.registers) if whole else None
+        text = f"{len(readings)} registers with their values" if readings else "registers with their values"
+        yield Exposed(Severity.MEDIUM, "registers", text, _tables(registers), "read", _TABLE_ADVICE)
+    for number, what in _LOGS.items():
+        if number in given:
             text = f"{what}: what happened, when, and by whom"
-            yield Exposed(Severity.MEDIUM, "read-log", text, f"table {number}", "read", hint)
+            yield Exposed(Severity.MEDIUM, "read-log", text, f"table {number}", "read", _TABLE_ADVICE)
+    if given & _CLOCKS:
+        yield Exposed(Severity.INFO, "clock", "the time of the meter", f"table {min(given & _CLOCKS)}", "read")
+    for code, what, chosen in (
+        ("set-up", "how it is set up", {each for each in given if each < MANUFACTURER} - _TOLD),
+        ("maker-tables", "what only its maker can read", {each for each in given if each >= MANUFACTURER}),
+    ):
+        if chosen:
+            text = f"{what}: {len(chosen)} tables"
+            yield Exposed(Severity.LOW, code, text, _tables(chosen), "read")
+
+
+def _profiles_given(meter: Meter, configuration: Configuration, given: set[int]) -> Iterator[Exposed]:
+    """One row is proof enough."""
+    for number in sorted(_PROFILE_TABLES & configuration.std_tbls_used) if given >= _PROFILE_SETUP else ():
+        rows = _answered(lambda number=number: meter.get_profile(profile_code(number - 63), entries=(1, 1)))  # type: ignore[misc]
+        if rows is not None and len(rows):
+            text = f"profile {rows.head.obis}: what was recorded, and when ({len(rows.columns)} columns)"
+            yield Exposed(Severity.MEDIUM, "read-profile", text, f"table {number}", "read", _TABLE_ADVICE)
+
+
+def _writable_tables(configuration: Configuration, procedures: int) -> Iterator[Exposed]:
+    """What could be written at all; without writing it cannot be known who may."""
+    writable = [number for number in configuration.table_numbers if configuration.may_write(number)]
+    if writable:
+        text = f"what can be written, and {procedures} procedures; the meter does not tell for whom without writing"
+        hint = "ask the operator which of them want no password (table 44)"
+        yield Exposed(Severity.INFO, "write-unknown", text, _tables(writable), "rights", hint)
+
+
+def _tables(numbers: Collection[int]) -> str:
+    return f"{'table' if len(numbers) == 1 else 'tables'} {listed(numbers)}"
 
 
 def _answered(ask: Callable[[], Any]) -> Any:

@@ -24,6 +24,49 @@ def image(tmp_path: Path, *changes: tuple[str, str]) -> str:
     return f"sim://{path}"
 
 
+def ansi(tmp_path: Path, section: str) -> str:
+    """The target of an ANSI meter with more in the section of its tables."""
+    text = resources.files("metersdk.simulator").joinpath("images/ansi.toml").read_text("utf-8")
+    path = tmp_path / "ansi.toml"
+    path.write_text(text.replace("[c1219]", f"[c1219]\n{section}", 1), "utf-8")
+    return f"sim://{path}?protocol=c1218"
+
+
+def test_an_ansi_meter_set_up_well(tmp_path: Path) -> None:
+    """What is refused is told once, and not as findings."""
+    record = tmp_path / "session.jsonl"
+    found = examine("sim://ansi?protocol=c1218", trace=record)
+    severities = {item.code: item.severity for item in found.items}
+    assert severities == {
+        **dict.fromkeys(("identity", "tables"), Severity.LOW),
+        **dict.fromkeys(("tables-refused", "write-unknown"), Severity.INFO),
+    }
+    assert found.findings == () and found.client is None
+    refused = next(item for item in found.items if item.code == "tables-refused")
+    assert refused.text.startswith("45 of 48") and "23" not in refused.where and "20 to 28" in refused.where
+    sent = b"".join(bytes(each.octets) for each in read_trace(record) if each.direction == "tx")
+    # No Security, no write, no procedure; no table with passwords, access rights or keys.
+    assert not any(bytes((service,)) + b"\0" in sent for service in (0x51, 0x40, 0x4F))
+    assert not any(b"\x30\x00" + bytes((table,)) in sent for table in (7, 8, 42, 44, 45))
+
+
+def test_an_ansi_meter_that_shows_everybody_everything(tmp_path: Path) -> None:
+    found = examine(ansi(tmp_path, "read_level = 0"))
+    assert found.worst is Severity.MEDIUM
+    assert [item.code for item in found.items] == [
+        *("registers", "read-log", "read-log", "read-profile"),
+        *("identity", "tables", "set-up", "clock", "write-unknown"),
+    ]
+    writing = found.items[-1]
+    assert writing.where == "tables 5 to 7" and writing.proof == "rights" and "table 44" in writing.hint
+
+
+def test_an_ansi_meter_that_shows_some_of_its_registers(tmp_path: Path) -> None:
+    found = examine(ansi(tmp_path, "public = [0, 28, 64]"))
+    assert (found.items[0].code, found.items[0].where) == ("registers", "table 28")
+    assert "identity" not in {item.code for item in found.items}
+
+
 PUBLIC = 'client = 16\nrole = "public"'
 
 

@@ -14,7 +14,7 @@ from metersdk.dialog.c1219_connection import C1219Connection
 from metersdk.dialog.psem import Access, Psem
 from metersdk.effects import Dialog, Emit
 from metersdk.errors import DecodeError, Finding, LimitExceeded, LocalProtocolError, MeterError, PsemError
-from metersdk.model.c1219.configuration import PENDING, Configuration
+from metersdk.model.c1219.configuration import PENDING, Configuration, listed
 from metersdk.model.c1219.registry import Model, TableSet, model_for
 from metersdk.model.c1219.security_tables import SECRET_TABLES, ActualSecurity
 from metersdk.model.c1219.table import C1219Table
@@ -132,7 +132,7 @@ class TableReader:
         configuration = yield from self.configuration()
         if not configuration.has_table(number):
             raise LocalProtocolError(
-                f"this meter has no table {number}", layer="data", hint=f"it has {_listed(configuration)}"
+                f"this meter has no table {number}", layer="data", hint=f"it has {listed(configuration.table_numbers)}"
             )
         return configuration
 
@@ -276,20 +276,3 @@ def _until_the_end(psem: Psem, number: int) -> Dialog[bytes]:
         if len(found) > _LONGEST:
             raise LimitExceeded(f"table {number} has more than {_LONGEST} octets", layer="data")
     return bytes(found)
-
-
-def _listed(configuration: Configuration) -> str:
-    """``"0 to 8, 10, 11"``."""
-    spans: list[tuple[int, int]] = []
-    for number in configuration.table_numbers:
-        if spans and spans[-1][1] == number - 1:
-            spans[-1] = (spans[-1][0], number)
-        else:
-            spans.append((number, number))
-    return ", ".join(_span(first, last) for first, last in spans)
-
-
-def _span(first: int, last: int) -> str:
-    if last - first < 2:
-        return ", ".join(map(str, range(first, last + 1)))
-    return f"{first} to {last}"

@@ -201,3 +201,14 @@ class Configuration(C1219Table, number=0, name="GEN_CONFIG_TBL"):
 def _dimension(numbers: frozenset[int]) -> int:
     """Octets of the smallest SET that holds these numbers."""
     return max(numbers) // 8 + 1 if numbers else 0
+
+
+def listed(numbers: Iterable[int]) -> str:
+    """Numbers of tables in words: ``"0 to 8, 10, 11"``."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and spans[-1][-1] == number - 1:
+            spans[-1].append(number)
+        else:
+            spans.append([number])
+    return ", ".join(f"{span[0]} to {span[-1]}" if len(span) > 2 else ", ".join(map(str, span)) for span in spans)
