@@ -194,6 +194,8 @@ class ProfileAsker:
         self._shape: Shape = ()
         self._varies = False
         self._refusals = 0
+        # The season of the first bound.
+        self._asked_in: Season | None = None
         # What to ask for instead of a meter that counts in UTC, as long as no row has come.
         self._utc: Span | None = None
         # When the last new row came; and the same at the first of the failures behind it.
@@ -217,6 +219,7 @@ class ProfileAsker:
         position, part = span.start, timedelta(minutes=self._quirks.profile_chunk) or None
         self._expected = None if position is None else position.normal
         self._utc = utc
+        self._asked_in = None if position is None else position.season
         failures = skips = successes = 0
         while True:
             stop = self._stop(position, end, part)
@@ -226,7 +229,8 @@ class ProfileAsker:
             self._seen = asked
             error = yield from self._ask(position, span.stop if last_part else stop)
             came = out.rows > rows
-            if isinstance(error, _CountsInUtc) and self._utc is not None:
+            empty = error is None and last_part and not out.rows
+            if self._utc is not None and (empty or isinstance(error, _CountsInUtc)):
                 span, self._utc = self._utc, None
                 end, position = span.stop or self._clock, span.start
                 self._expected = None if position is None else position.normal
@@ -388,6 +392,10 @@ class ProfileAsker:
             expected = self._expected
             if expected is not None and rows.head.period:
                 step = rows.head.period * _MINUTE
+                if not self.outcome.rows and (self._asked_in, rows.head.stamp.season) == (Season.NORMAL, Season.SUMMER):
+                    # South of the equator: a meter that heeds the season begins an hour late.
+                    expected = self._expected = expected - _HOUR
+                    self._asked_in = None
                 behind = next((row for row in range(rows.count) if not self._is_old(self._place_of(rows, row))), None)
                 if behind is not None and self._place_of(rows, behind) >= expected + step:
                     self._held = [rows]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from programming_rig import Shelf
 
 from metersdk.apdu.ascii_profile import Season, Zst
 from metersdk.dialog.ascii_profile import span_of
 from metersdk.dialog.ascii_session import iter_profile, read_clock, read_events, read_profile
 from metersdk.dialog.iec62056_21 import SignOn
+from metersdk.dialog.iec62056_21_meter import OpticalMeter, serve
 from metersdk.dialog.programming import Programming, ProgrammingSettings, open_programming
-from metersdk.dialog.programming_meter import CommandFaults
+from metersdk.dialog.programming_meter import CommandFaults, ProgrammingMeter
 from metersdk.effects import Dialog
 from metersdk.errors import Finding, LocalProtocolError, MeterReportedError, PartialResult
 from metersdk.model.event import Event
@@ -337,3 +339,27 @@ def test_all_events(line: dict[str, Any]) -> None:
 def test_a_clock_that_was_set_brings_the_new_time() -> None:
     found = [event for event in events(Bench(device())) if event.text == "clock set"]
     assert found and all(len(event.values) == 2 and event.values[0].obis.reduced == "0.9.1" for event in found)
+
+
+def test_a_season_that_nobody_expected_is_looked_behind() -> None:
+    # Summer in November, as in Sydney: asked for 12:00 normal time, such a meter begins at 13:00 of its own.
+    asked: list[str] = []
+
+    def blocks(address: str, values: str) -> Iterator[bytes] | None:
+        if address != "P.01":
+            return None
+        asked.append(values)
+        bound = Zst.parse(values.partition(";")[0]).normal
+        first = max(bound, datetime(2026, 11, 20, 10, 0))
+        shown = Zst(first + timedelta(hours=1), Season.SUMMER).encode()
+        rows = "".join(f"({hour:02d})\r\n" for hour in range(first.hour, 15))
+        return iter([f"P.01({shown})(08)(60)(1)(1.5)(kW)\r\n{rows}".encode()])
+
+    side = ProgrammingMeter(Shelf(), blocks)
+    line = VirtualPort(serve(OpticalMeter(b"/ABC5METER", lambda: b"", programming=side)), LineModel(baud=300))
+    sydney = Quirks(local_deviation=-600, profile_chunk=0)
+    opened = run(open_programming(SignOn(), None, ProgrammingSettings()), line)
+    query = ProfileQuery(start="2026-11-20T12:00", stop="2026-11-20T15:00")
+    profile = run(read_profile(opened, query, sydney), line)
+    assert [f"{time:%H:%M}" for time in profile.columns[0]] == ["12:00", "13:00", "14:00", "15:00"]
+    assert [values[:11] for values in asked] == ["02611201200", "12611200900"]
