@@ -70,6 +70,11 @@ class Numbers:
         values = self._scaled(spec, times, Fraction(1, 10**places), instead)
         return [Decimal(value % whole).scaleb(-places) for value in values]
 
+    def shown(self, code: Obis, value: Decimal, format: str) -> Decimal:
+        """A number of a source as a register of another format shows it: with its places, and what is too much gone."""
+        digits, places = _room(format, self._sources[code].decimals)
+        return Decimal(int(value.scaleb(places)) % 10**digits).scaleb(-places)
+
     def accumulated(self, channel: ChannelSpec, times: Sequence[int]) -> list[int]:
         """Pulses since the beginning, of energies; of other sources what they are."""
         spec = self._sources[channel.object]

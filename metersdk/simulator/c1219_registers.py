@@ -9,7 +9,6 @@ from typing import Any
 
 from metersdk.model.c1219.formats import Moment
 from metersdk.model.obis import Obis
-from metersdk.simulator.c1219_numbers import largest
 from metersdk.simulator.c1219_spec import RegistersSpec, TierSpec
 from metersdk.simulator.c1219_state import State
 from metersdk.simulator.sources import Maximum
@@ -207,16 +206,15 @@ class Registers:
         value = self._number(code, at, state.spec.ni2, instead) if reached >= since else Decimal(0)
         # The demand that each reset found.
         cumulative = sum((self._number(code, each - 1, state.spec.ni2, instead) for each in resets), Decimal(0))
-        room = Decimal(largest(state.spec.ni1) + 1)
-        cumulative %= room
+        shown = state.numbers.shown
         times = tuple(
             state.moment(reached - number * _DAY) if value and reached - number * _DAY >= since else Moment(None)
             for number in range(spec.occurrences)
         )
         return {
             "event_time": times if spec.date_time else None,
-            "cum_demand": cumulative if spec.cumulative else None,
-            "cont_cum_demand": (cumulative + value) % room if spec.continuous else None,
+            "cum_demand": shown(code, cumulative, state.spec.ni1) if spec.cumulative else None,
+            "cont_cum_demand": shown(code, cumulative + value, state.spec.ni1) if spec.continuous else None,
             # Each further one was a little less.
             "demand": tuple(max(value - number, Decimal(0)) for number in range(spec.occurrences)),
         }

@@ -95,6 +95,19 @@ def test_registers_in_every_number_format(ni1: str, ni2: str) -> None:
     assert int(tables.get(15).electric[0].multiplier) == 10  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("decimals", [1, 3])
+@pytest.mark.parametrize("ni2", ["char6", "char12", "float32", "fixed32"])
+@pytest.mark.parametrize("ni1", NUMBER_FORMATS)
+def test_sums_of_demands_fit_whatever_places_the_demands_have(ni1: str, ni2: str, decimals: int) -> None:
+    """A cumulative demand is an NI_FMAT1, the demands that it sums up are of NI_FMAT2."""
+    sources = [{"object": code, "time_base": 4, "decimals": decimals} for code in ("1-0:1.6.0", "1-0:3.6.0")]
+    registers = {"demands": ["1-0:1.6.0", "1-0:3.6.0"], "cumulative": True, "continuous": True}
+    changes: dict[str, Any] = {"source": sources, "registers": registers, "load_profile": None, "display": ()}
+    total: Any = tables_of(ansi(ni1=ni1, ni2=ni2, **changes)).get(23)
+    for demand in total.tot_data_block.demands:
+        assert demand.cum_demand > 0 and demand.cont_cum_demand > 0
+
+
 @pytest.mark.parametrize("flags", range(32))
 def test_registers_with_and_without_their_optional_parts(flags: int) -> None:
     names = ("season", "date_time", "cumulative", "continuous", "time_remaining")
