@@ -97,6 +97,10 @@ class MeterError(Exception):
         self.hint = hint or self.default_hint
         self.findings: tuple[Finding, ...] = ()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # What is given by keyword is not among `args`: an error comes home whole from another process, too.
+        return _again, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         where = "".join(
             (
@@ -107,6 +111,12 @@ class MeterError(Exception):
             )
         )
         return self.message + where
+
+
+def _again(kind: type[MeterError], args: tuple[object, ...], state: dict[str, object]) -> MeterError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class LocalProtocolError(MeterError):

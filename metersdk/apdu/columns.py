@@ -68,6 +68,12 @@ class Values:
     heap: bytes = b""
     objects: tuple[Data | None, ...] = ()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A memoryview cannot be pickled.
+        buffers = (self.values, self.valid, self.lengths, self.deviation, self.status)
+        packed = tuple((buffer.tobytes(), buffer.format) for buffer in buffers)
+        return _unpacked, (self.kind, self.tags, packed, self.heap, self.objects)
+
     def octets(self, row: int) -> bytes:
         """The octets of one string cell."""
         start, length = self.values[row], self.lengths[row]
@@ -113,6 +119,12 @@ class Values:
         if tag is not None and self.kind is not Kind.CLOCK:
             return Data(tag, value)
         return Data(_TAG_OF.get(self.kind, Tag.LONG64), value)
+
+
+def _unpacked(
+    kind: Kind, tags: int, packed: Iterable[tuple[bytes, str]], heap: bytes, objects: tuple[Data | None, ...]
+) -> Values:
+    return Values(kind, tags, *(typed(octets, code) for octets, code in packed), heap=heap, objects=objects)
 
 
 @dataclass(frozen=True, slots=True)

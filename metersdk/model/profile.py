@@ -9,9 +9,10 @@ from __future__ import annotations
 import keyword
 import re
 from collections import namedtuple
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, overload
@@ -308,7 +309,7 @@ class Profile:
 
     def rows(self) -> Iterator[tuple[Cell, ...]]:
         """Named tuples of scaled values, made as they are asked for. Fields: see ``fields``."""
-        make = namedtuple("Row", self.fields)  # type: ignore[misc]
+        make = _row_type(self.fields)
         return (make(*cells) for cells in zip(*self.columns, strict=True))
 
     def __iter__(self) -> Iterator[tuple[Cell, ...]]:
@@ -459,6 +460,18 @@ class ProfileDecoder:
     def _check(self, found: Finding | None) -> None:
         if self.strict and found:
             raise DecodeError(found.text, layer=found.layer, offset=found.offset, hint=found.hint)
+
+
+@lru_cache(maxsize=64)
+def _row_type(fields: tuple[str, ...]) -> Callable[..., tuple[Cell, ...]]:
+    """One class for all rows with these fields; its rows can be pickled, though no module has it."""
+    row = namedtuple("Row", fields)  # type: ignore[misc]
+    row.__reduce__ = lambda cells: (_row, (fields, tuple(cells)))  # type: ignore[method-assign, assignment, misc]
+    return row
+
+
+def _row(fields: tuple[str, ...], cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    return _row_type(fields)(*cells)
 
 
 def _ms(moment: datetime | int) -> int:
