@@ -124,7 +124,8 @@ class Values:
 def _unpacked(
     kind: Kind, tags: int, packed: Iterable[tuple[bytes, str]], heap: bytes, objects: tuple[Data | None, ...]
 ) -> Values:
-    return Values(kind, tags, *(typed(octets, code) for octets, code in packed), heap=heap, objects=objects)
+    values, valid, lengths, deviation, status = (typed(octets, code) for octets, code in packed)
+    return Values(kind, tags, values, valid, lengths, deviation, status, heap, objects)
 
 
 @dataclass(frozen=True, slots=True)

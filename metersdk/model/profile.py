@@ -466,7 +466,11 @@ class ProfileDecoder:
 def _row_type(fields: tuple[str, ...]) -> Callable[..., tuple[Cell, ...]]:
     """One class for all rows with these fields; its rows can be pickled, though no module has it."""
     row = namedtuple("Row", fields)  # type: ignore[misc]
-    row.__reduce__ = lambda cells: (_row, (fields, tuple(cells)))  # type: ignore[method-assign, assignment, misc]
+
+    def reduced(cells: tuple[Cell, ...]) -> tuple[object, ...]:
+        return _row, (fields, tuple(cells))
+
+    row.__reduce__ = reduced  # type: ignore[method-assign, assignment]
     return row
 
 
