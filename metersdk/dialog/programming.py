@@ -163,7 +163,7 @@ class Programming:
     """A meter in programming mode; made by ``open_programming``. Every method is a dialog.
 
     After a ``ServiceError`` the session goes on. Any other error ends it with B0; the next call signs on again, unless
-    it was the password that failed.
+    it was the password that failed. So does a call after a silence in which the meter may have ended the session.
     """
 
     def __init__(self, settings: SignOn, buffer: ReceiveBuffer, wanted: ProgrammingSettings) -> None:
@@ -480,6 +480,10 @@ class Programming:
         return (yield from self._carried(make))
 
     def _carried(self, make: Callable[[], Dialog[T]]) -> Dialog[T]:
+        line = self._line
+        if line is not None and not self._settings.quirks.sessionless and (yield from line.is_over()):
+            yield Emit(State("programming", "another session, for nothing was said for too long"))
+            yield from self._hang_up()
         if self._line is None:
             yield from self.begin()
         return (yield from self._guarded(make()))

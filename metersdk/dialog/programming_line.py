@@ -78,6 +78,11 @@ class ProgrammingLine:
         """The octets of ``command`` on this line."""
         return self._prefix + command.encode(add=self.add)
 
+    def is_over(self) -> Dialog[bool]:
+        """Whether the meter may have ended the session by itself, for nothing was said for so long."""
+        now: float = yield Now()
+        return self._heard is not None and now > self._heard + self.line.timing.inactivity_min
+
     def skip_echo(self) -> None:
         """Take what a probe returned of the option select off the buffer: it begins with ACK, too."""
         seen = self.line.peek()

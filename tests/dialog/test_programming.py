@@ -464,3 +464,17 @@ def test_a_long_command_leaves_before_the_time_for_its_answer_begins() -> None:
     opened = session(line, write=True, response=2.0)
     run(opened.write("1.8.0", "1" * 125), line)
     assert shelf.values["1.8.0"] == "1" * 125
+
+
+@pytest.mark.parametrize("silence", [50.0, 75.0, 200.0])
+def test_a_call_after_a_long_silence_signs_on_again(silence: float) -> None:
+    # The meter of this test waits 90 s, others 60.
+    line = port(meter(shelf := Shelf()))
+    opened = session(line, write=True)
+    run(opened.read("1.8.0"), line)
+    line.sleep(silence)
+    begun = line.now()
+    run(opened.write("1.8.0", "5"), line)
+    assert shelf.done == [("W1", "1.8.0", "5")]
+    assert text(line, "client").count(b"/?!\r\n") == (1 if silence < 60 else 2)
+    assert line.now() - begun < 4.0
