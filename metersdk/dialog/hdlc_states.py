@@ -233,8 +233,12 @@ class ReceiveWindow:
         """Whether the frame is the next one in order; V(R) then moves on."""
         if send_number != self.expected:
             return False
-        self.expected = (self.expected + 1) % MODULUS
+        self.advance()
         return True
+
+    def advance(self) -> None:
+        """The frame that was expected has come."""
+        self.expected = (self.expected + 1) % MODULUS
 
     def is_repeated(self, send_number: int) -> bool:
         """Whether a frame out of order may be one that was taken before, sent again for want of an acknowledgement."""

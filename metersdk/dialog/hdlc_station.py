@@ -20,6 +20,8 @@ BROKEN_OFF: Final = 0.4
 _FLAGS: Final = bytes((FLAG,))
 # Largest APDU: max-pdu is 16 bits wide, and limits the APDU as it travels.
 MAX_APDU: Final = 0xFFFF
+# What to do once a link is gone.
+CONNECT_AGAIN: Final = "connect again: the link is gone, and the association with it"
 # Pushes kept for a caller who does not fetch them; then the oldest goes, with a finding.
 MAX_PUSHES: Final = 1000
 
@@ -97,7 +99,7 @@ class Station(ABC):
     @property
     def damage(self) -> int:
         """How much has come that was no frame: octets, and frames that did not pass their checks."""
-        return self.tally.noise + self.tally.bad_fcs + self.tally.bad_hcs
+        return self.tally.damage
 
     @abstractmethod
     def _is_mine(self, frame: Frame) -> bool:
@@ -117,23 +119,23 @@ class Station(ABC):
             if self._is_mine(frame):
                 self._counts.good += 1
                 break
-        if tally.bad_fcs or tally.bad_hcs:
-            bad = tally.bad_fcs + tally.bad_hcs
-            self._counts.bad += bad - self._bad
-            self._bad = bad
+        if tally.bad:
+            self._counts.bad += tally.bad - self._bad
+            self._bad = tally.bad
             hint = "align the probe, shade it from light, or try a lower speed"
             self._notes.once("hdlc-checksum", "frames with a wrong HCS or FCS were dropped", layer="frame", hint=hint)
         return frame
 
-    def _next_frame(self, until: float, deadline: float, time: float | None = None) -> Dialog[Frame | None]:
+    def _next_frame(
+        self, until: float, deadline: float, time: float | None = None, data: bytes = b""
+    ) -> Dialog[Frame | None]:
         """The next frame for this station; None at ``until``, or as soon as a frame broke off in its middle.
 
         While a frame is coming in, ``until`` waits for it, but no longer than the inter-octet time-out after its last
         octet; while anything but flags is coming in, for a moment of silence; and never beyond ``deadline``. On a line
         that damages frames, silence after octets ends the waiting. ``time`` is what ``Now()`` would answer at this
-        moment, where that is known.
+        moment, where that is known, and ``data`` what came last and lies in the buffer.
         """
-        data = b""
         while (frame := self._take()) is None:
             now: float = (yield Now()) if time is None else time
             time = None

@@ -6,37 +6,16 @@ with it. The response goes out by ``send``; a ``receive`` without one gives the 
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from metersdk.dialog.hdlc_states import (
-    FLOWS,
-    MODES,
-    TURNS,
-    Assembly,
-    Flow,
-    LinkEvent,
-    Mode,
-    ReceiveWindow,
-    SendWindow,
-    Turn,
-    TurnEvent,
-    follow,
-)
+from metersdk.dialog.hdlc_states import FLOWS, MODES, TURNS, Flow, LinkEvent, Mode, Turn, TurnEvent, follow
 from metersdk.dialog.hdlc_station import MAX_APDU, Findings, Proposal, Station
+from metersdk.dialog.hdlc_transfer import Transfer
 from metersdk.effects import Dialog, Now, Receive, Send
 from metersdk.errors import Finding, FrameError, LimitExceeded, LocalProtocolError
 from metersdk.frame.buffer import ReceiveBuffer
-from metersdk.frame.hdlc import (
-    LLC_COMMAND,
-    LLC_RESPONSE,
-    Frame,
-    FrameKind,
-    Reject,
-    control_octet,
-    encode_reject,
-)
+from metersdk.frame.hdlc import LLC_COMMAND, LLC_RESPONSE, Frame, FrameKind, Reject, control_octet, encode_reject
 from metersdk.frame.hdlc_address import ALL_STATION, CALLING, Address
 from metersdk.frame.hdlc_parameters import Parameters
 from metersdk.frame.wrapper import Wpdu, take_wpdu
@@ -86,12 +65,7 @@ class HdlcServerLink(Station):
 
     def _reset(self, parameters: Parameters) -> None:
         self.parameters = parameters
-        self._turn = Turn.COMMAND
-        self._flow = Flow.READY
-        self._out = SendWindow(parameters.max_info_tx, parameters.window_tx)
-        self._in = ReceiveWindow(parameters.window_rx)
-        self._assembly = Assembly(self.max_apdu)
-        self._ready: deque[bytes] = deque()
+        self._transfer = Transfer(self._client, self._server, parameters, self.max_apdu)
         self._gap = False
 
     # --- dialogs -----------------------------------------------------------------------------------------------------
@@ -101,11 +75,11 @@ class HdlcServerLink(Station):
 
         None when the link has ended: DISC, a new SNRM, FRMR or inactivity. Call it again for the next link.
         """
-        if self._turn is Turn.RESPONSE and not self._ready:
+        if self._transfer.turn is Turn.RESPONSE and not self._transfer.ready:
             yield from self._respond()
         now: float = yield Now()
         until = now + self._patience()
-        while not self._ready:
+        while not self._transfer.ready:
             frame = yield from self._next_frame(until, float("inf"))
             now = yield Now()
             if frame is not None:
@@ -120,7 +94,7 @@ class HdlcServerLink(Station):
                     self._end(LinkEvent.TIME_OUT)
                     return None
         client, server = Address.decode(self._client).upper, Address.decode(self._server).upper
-        return client, server, self._ready.popleft()
+        return client, server, self._transfer.ready.popleft()
 
     def send(self, apdu: bytes) -> Dialog[None]:
         """Queue a response, and send its first window if it is this side's turn; ``receive`` sends the others.
@@ -130,8 +104,8 @@ class HdlcServerLink(Station):
         """
         if self.mode is not Mode.CONNECTED:
             raise LocalProtocolError("the link has ended", layer="link", state=str(self.mode))
-        self._out.load(LLC_RESPONSE + apdu)
-        if self._turn is Turn.RESPONSE:
+        self._transfer.out.load(LLC_RESPONSE + apdu)
+        if self._transfer.turn is Turn.RESPONSE:
             yield from self._respond()
 
     def push(self, apdu: bytes, client: int, server: int = 1) -> Dialog[None]:
@@ -162,7 +136,7 @@ class HdlcServerLink(Station):
             ended = False
             if frame.final:
                 yield from self._answer(frame, FrameKind.DM)
-        elif kind not in FLOWS[self._flow]:
+        elif kind not in FLOWS[self._transfer.flow]:
             ended = yield from self._reject(frame, Reject.CONTROL)
         else:
             ended = yield from self._exchange(frame)
@@ -198,28 +172,28 @@ class HdlcServerLink(Station):
 
     def _exchange(self, frame: Frame) -> Dialog[bool]:
         """I, RR, RNR, REJ of the client in the link."""
-        kind = frame.kind
-        if self._out.acknowledge(frame.receive_number) is None:
+        kind, transfer = frame.kind, self._transfer
+        if transfer.out.acknowledge(frame.receive_number) is None:
             return (yield from self._reject(frame, Reject.RECEIVE_NUMBER))
         self.mode = follow(MODES, self.mode, LinkEvent.EXCHANGE)
-        self._flow = follow(FLOWS, self._flow, kind)
+        transfer.flow = follow(FLOWS, transfer.flow, kind)
         if kind is FrameKind.I:
             if len(frame.information) > self.parameters.max_info_rx:
                 return (yield from self._reject(frame, Reject.TOO_LONG))
-            if self._in.accept(frame.send_number):
+            if transfer.into.accept(frame.send_number):
                 self._gap = False
                 try:
-                    payload = self._assembly.add(frame.information, frame.segmented)
+                    payload = transfer.assembly.add(frame.information, frame.segmented)
                 except LimitExceeded:
                     return (yield from self._reject(frame, Reject.TOO_LONG))
                 if payload is not None:
-                    self._ready.append(payload.removeprefix(LLC_COMMAND))
-            elif not self._in.is_repeated(frame.send_number):
+                    transfer.ready.append(payload.removeprefix(LLC_COMMAND))
+            elif not transfer.into.is_repeated(frame.send_number):
                 self._gap = True
         event = TurnEvent.POLL if frame.final else TurnEvent.FRAME
         # A poll while the turn is ours: the client gave up waiting, and asks again.
-        self._turn = follow(TURNS, Turn.COMMAND, event)
-        if self._turn is Turn.RESPONSE and not self._ready:
+        transfer.turn = follow(TURNS, Turn.COMMAND, event)
+        if transfer.turn is Turn.RESPONSE and not transfer.ready:
             yield from self._respond()
         return False
 
@@ -227,33 +201,16 @@ class HdlcServerLink(Station):
 
     def _respond(self) -> Dialog[None]:
         """Use the turn: REJ for a gap, else a window of what is not acknowledged, else RR. The last frame has F=1."""
+        transfer = self._transfer
         if self._gap:
             self._gap = False
-            frames = [self._frame(FrameKind.REJ)]
-        elif self._flow is Flow.READY and self._out.outstanding:
-            self._out.rewind()
-            window = self._out.take_window()
-            last = len(window) - 1
-            frames = [
-                self._frame(FrameKind.I, final=index == last, send=number, information=piece, segmented=segmented)
-                for index, (number, piece, segmented) in enumerate(window)
-            ]
+            frames = [transfer.frame(FrameKind.REJ)]
+        elif transfer.flow is Flow.READY and transfer.out.outstanding:
+            frames = transfer.window()
         else:
-            frames = [self._frame(FrameKind.RR)]
-        self._turn = follow(TURNS, self._turn, TurnEvent.FINAL)
+            frames = [transfer.frame(FrameKind.RR)]
+        transfer.pass_turn(TurnEvent.FINAL)
         yield Send(b"".join(frame.encode() for frame in frames))
-
-    def _frame(
-        self,
-        kind: FrameKind,
-        *,
-        final: bool = True,
-        send: int = 0,
-        information: bytes = b"",
-        segmented: bool = False,
-    ) -> Frame:
-        control = control_octet(kind, poll=final, receive=self._in.expected, send=send)
-        return Frame(self._client, self._server, control, information, segmented)
 
     def _answer(self, frame: Frame, kind: FrameKind, information: bytes = b"") -> Dialog[None]:
         """An unnumbered response to the sender of ``frame``."""
@@ -261,9 +218,8 @@ class HdlcServerLink(Station):
 
     def _reject(self, frame: Frame, reason: Reject) -> Dialog[bool]:
         """FRMR: the link is of no more use, the client has to set up a new one."""
-        information = encode_reject(
-            frame.control, reason, send=self._out.next_number, receive=self._in.expected, response=False
-        )
+        send, receive = self._transfer.out.next_number, self._transfer.into.expected
+        information = encode_reject(frame.control, reason, send=send, receive=receive, response=False)
         self._end(LinkEvent.FRMR)
         yield from self._answer(frame, FrameKind.FRMR, information)
         return True

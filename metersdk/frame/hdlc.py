@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from metersdk.errors import ChecksumError, FrameError, LocalProtocolError
@@ -203,6 +204,16 @@ class Tally:
     bad_hcs: int = 0
     bad_fcs: int = 0
 
+    @property
+    def bad(self) -> int:
+        """Frames that did not pass their checks."""
+        return self.bad_hcs + self.bad_fcs
+
+    @property
+    def damage(self) -> int:
+        """All of it."""
+        return self.noise + self.bad_hcs + self.bad_fcs
+
 
 def take_frame(buffer: ReceiveBuffer, tally: Tally | None = None) -> Frame | None:
     """Take the first whole and good frame out of the buffer, or None if there is none yet.
@@ -266,20 +277,29 @@ def expected(octets: bytes, header: bytes, most: int) -> tuple[bytes, bool] | No
     """The information field of ``octets``, and whether it is a segment, if they are exactly one good frame with the
     ``header`` of that frame and 1 to ``most`` octets of information. None: ``take_frame`` tells what they are.
 
-    It reads the same frames as ``take_frame`` at a third of the cost.
+    It reads the same frames as ``take_frame`` at a fraction of the cost.
     """
-    length, behind = len(octets) - 2, len(header) + 5
+    behind = len(header) + 5
+    length, segmented = _announced(octets[:behind])
     if (
-        not 0 < length - behind - 1 <= most
+        length != len(octets)
+        or not 0 < length - behind - 3 <= most
         or not octets.startswith(header, 3)
-        or not octets[0] == octets[-1] == FLAG
-        or octets[1] & ~_SEGMENTED != _TYPE_3 | length >> 8
-        or octets[2] != length & 0xFF
+        or octets[-1] != FLAG
         or crc16(octets[1:-1]) != _GOOD
-        or crc16(octets[1:behind]) != _GOOD
     ):
         return None
-    return octets[behind:-3], bool(octets[1] & _SEGMENTED)
+    return octets[behind:-3], segmented
+
+
+# The numbers in a control field go round, eight times eight, and segments have one length: the same heads come again.
+@lru_cache(maxsize=128)
+def _announced(head: bytes) -> tuple[int, bool]:
+    """Octets of the frame that begins with ``head``, flags included, and whether it is a segment; (0, False) if what
+    ends with the HCS is no head of a good frame."""
+    if len(head) < _MIN_LENGTH or head[0] != FLAG or head[1] & 0xF0 != _TYPE_3 or crc16(head[1:]) != _GOOD:
+        return 0, False
+    return ((head[1] & 0x07) << 8 | head[2]) + 2, bool(head[1] & _SEGMENTED)
 
 
 def is_incomplete(buffer: ReceiveBuffer) -> bool:
