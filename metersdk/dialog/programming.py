@@ -194,7 +194,7 @@ class Programming:
             yield from self._blocks(question, home[0], emit=False)
             return home[0]
 
-        return _data_sets((yield from self._twice(once, lambda: True)).text)
+        return (yield from _taken((yield from self._twice(once, lambda: True)).text))
 
     def read_group(self, addresses: Sequence[str]) -> Dialog[tuple[DataSet, ...]]:
         """Several registers with as few requests as the meter's family allows (``Quirks.group_command``)."""
@@ -215,7 +215,7 @@ class Programming:
                 return self._blocks(question, home, emit=False)
 
             yield from self._twice(once, lambda: True)
-            found += _data_sets(home.text)
+            found += yield from _taken(home.text)
         return tuple(found)
 
     def read_blocks(self, address: str, data: Values = "", command: str = "R5") -> Dialog[bytes]:
@@ -267,7 +267,7 @@ class Programming:
         self._may_write("execute")
         order = command_of("E", command, address, data)
         yield from _hide(data)
-        return _data_sets((yield from self._carried(lambda: self._order([order]))))
+        return (yield from _taken((yield from self._carried(lambda: self._order([order])))))
 
     def close(self) -> Dialog[None]:
         """Sign off (B0); a second call does nothing. Never raises because of the meter or the line."""
@@ -531,5 +531,12 @@ def _hide(values: Values) -> Dialog[None]:
 
 
 def _data_sets(text: bytes) -> tuple[DataSet, ...]:
-    """Raises: LimitExceeded, MeterReportedError: an error message."""
+    """Raises: LimitExceeded."""
     return parse(text)[0]
+
+
+def _taken(text: bytes) -> Dialog[tuple[DataSet, ...]]:
+    """The data sets of an answer; the liberties it takes are emitted."""
+    data_sets, findings = parse(text)
+    yield from map(Emit, findings)
+    return data_sets

@@ -478,3 +478,19 @@ def test_a_call_after_a_long_silence_signs_on_again(silence: float) -> None:
     assert shelf.done == [("W1", "1.8.0", "5")]
     assert text(line, "client").count(b"/?!\r\n") == (1 if silence < 60 else 2)
     assert line.now() - begun < 4.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "values", "told"),
+    [(b"1.8.0(12,5 kWh)", ["12,5*kWh"], ["unit-in-value", "decimal-comma"]), (b"12345", [], ["stray"])],
+)
+def test_liberties_of_an_answer_are_told(answer: bytes, values: list[str], told: list[str]) -> None:
+    class Free(Shelf):
+        def read(self, address: str, values: str, command: str) -> bytes:
+            return answer
+
+    line = port(meter(Free()))
+    heard: list[Any] = []
+    opened = session(line, heard)
+    found = run(opened.read("1.8.0"), line, heard.append)
+    assert [str(each.value) for each in found] == values and codes(heard) == told
