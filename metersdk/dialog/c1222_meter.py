@@ -14,7 +14,7 @@ from metersdk.apdu.keys import Counter, RisingCounter, Secret
 from metersdk.apdu.psem import Feature, Identification, Refusal, Response, Service, decode_answer
 from metersdk.dialog.psem_meter import Intercept, PsemRules, PsemServer, Stage, TableDevice
 from metersdk.effects import Dialog, Emit, Now, Receive, Send, Sleep, State
-from metersdk.errors import DecodeError, Finding, FrameError, LimitExceeded, SecurityError
+from metersdk.errors import DecodeError, Finding, FrameError, SecurityError
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.c1222 import take_message
 
@@ -44,7 +44,7 @@ class C1222Meter:
         vectors: initialisation vectors of its answers.
         network: what relative ApTitles are below.
         datagram: each message is one datagram.
-        max_message: octets of a message at most.
+        max_message: octets of a message at most; longer requests are refused (rqtl), longer answers, too (rstl).
         idle: seconds without a word after which a session ends, unless Logon asks for less.
         rules: what is agreed to.
         accepted: the last request that was believed of each sender; shared by all connections of one meter.
@@ -125,7 +125,7 @@ class _Node:
     def _next(self) -> Dialog[bytes]:
         while True:
             if not self._settings.datagram:
-                octets = take_message(self._buffer, self._settings.max_message)
+                octets = take_message(self._buffer)
                 if octets is not None:
                     return octets
             data: bytes = yield Receive(_PATIENCE)
@@ -138,10 +138,8 @@ class _Node:
         """The answer to one message; None where there is none."""
         settings = self._settings
         try:
-            if len(octets) > settings.max_message:
-                raise LimitExceeded(f"a message of {len(octets)} octets", layer="frame")
             message = Message.decode(octets)
-        except (DecodeError, FrameError, LimitExceeded) as error:
+        except (DecodeError, FrameError) as error:
             yield from self._note("c1222-no-message", error.message)
             return None
         if message.called_id is not None:
@@ -150,6 +148,8 @@ class _Node:
             return None
         if not self._is_mine(message):
             return self._refusal(message, Response.UAT)
+        if message.segment:
+            return self._refusal(message, Response.SGNP)
         client = yield from self._client(message)
         if octets == client.request and message.calling_id is not None:
             # The answer was lost: it is given again, and nothing is carried out twice.
@@ -166,7 +166,11 @@ class _Node:
         yield from self._heard(client, message)
         client.key_id, client.iv = plain.key_id or 0, plain.iv or 0
         client.request, client.answer = octets, None
-        client.answer = self._answered(plain, message.control.security, client)
+        if len(octets) > settings.max_message:
+            answers = [Refusal(Response.RQTL, settings.max_message.to_bytes(4, "big")).encode()]
+        else:
+            answers = self._carried_out(plain, message.control.security, client)
+        client.answer = self._answered(plain, answers, message.control.security)
         return client.answer
 
     # --- who asks ---
@@ -228,7 +232,8 @@ class _Node:
 
     # --- answers ---
 
-    def _answered(self, plain: Message, mode: SecurityMode, client: _Client) -> bytes | None:
+    def _carried_out(self, plain: Message, mode: SecurityMode, client: _Client) -> list[bytes]:
+        """What its requests are answered with, up to the first that is refused: what follows may count on it."""
         try:
             requests = plain.services
         except DecodeError:
@@ -240,11 +245,13 @@ class _Node:
             answers.append(answer)
             room -= len(answer) + _NUMBER_SIZE
             if answer[0]:
-                # What follows may count on what was refused.
                 break
         if client.server.stage is not Stage.SESSION:
             # A password without a session is good for one message.
             client.server.level = 0
+        return answers
+
+    def _answered(self, plain: Message, answers: list[bytes], mode: SecurityMode) -> bytes | None:
         wanted = plain.control.response
         refused = bool(answers and answers[-1][0])
         if wanted is ResponseControl.NEVER or (wanted is ResponseControl.ON_EXCEPTION and not refused):

@@ -409,7 +409,27 @@ def test_a_meter_with_little_room_is_asked_for_less() -> None:
     assert max(map(len, rig.sent("server"))) <= 256
 
 
+def test_a_meter_with_little_room_is_told_less_at_once() -> None:
+    rig = Rig(meter={"max_message": 256})
+    rig.run(rig.psem.sign_on(SignOn(password=Secret("master"))))
+    with pytest.raises(PsemError) as refused:
+        rig.run(rig.psem.write(64, bytes(600), offset=0, allow=True))
+    assert refused.value.response == Response.RQTL and rig.device.tables[64] == TABLES[64]
+    assert rig.codes == {"c1222-size"} and rig.transport.max_payload < 256
+    rig.run(rig.psem.write(64, bytes(600), offset=0, allow=True))
+    assert rig.device.tables[64] == bytes(600) + TABLES[64][600:]
+
+
 # --- the meter's rules ---
+
+
+@pytest.mark.parametrize("tag", [b"\xa5", b"\xa9"])
+def test_a_segment_is_refused_and_not_carried_out(tag: bytes) -> None:
+    rig = Rig()
+    octets = Message.of((psem.Logon(1, b"x" * 10).encode(),), called=METER, calling=CLIENT, calling_id=1).encode()
+    octets = octets[:1] + bytes((octets[1] + 5,)) + octets[2:] + tag + b"\x03\x02\x01\x05"
+    assert Message.decode(exchange(rig, octets)).services == (bytes((Response.SGNP,)),)
+    assert rig.device.users == []
 
 
 def test_old_requests_are_not_believed() -> None:
