@@ -110,8 +110,15 @@ def read_file(path: Path) -> Family:
     """
     try:
         return parse_family(path.read_text("utf-8"), path.stem, str(path))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise LocalProtocolError(f"{path} cannot be read: {error}", hint="the path of a .toml file") from None
+    except FileNotFoundError:
+        raise LocalProtocolError(f"{path}: no such file", hint="check the name of the file") from None
+    except UnicodeDecodeError as error:
+        raise LocalProtocolError(
+            f"{path}: octet {error.start} is no UTF-8", layer="data", hint="save the file as UTF-8"
+        ) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise LocalProtocolError(f"{path} cannot be read: {why}", hint="the path of a .toml file") from None
 
 
 def own_folders() -> tuple[Path, ...]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import tomllib
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
@@ -26,7 +28,21 @@ Speaks: TypeAlias = Literal["iec62056-21", "dlms", "kmp", "sml", "p1", "mbus", "
 _NAME = r"^[a-z0-9][a-z0-9-]{1,47}$"
 _LINE = re.compile(r"/([A-Za-z0-9]{3})(.)((?:\\.)*)(.*)", re.DOTALL)
 # What pydantic calls a key, or a kind of vector, that is not known.
-_UNKNOWN = ("extra_forbidden", "union_tag_invalid")
+_NO_KIND = ("union_tag_invalid", "union_tag_not_found")
+_UNKNOWN = ("extra_forbidden", *_NO_KIND)
+# Switches that are numbers: none of these may be 0, and none of these negative.
+_COUNTS = {"initial_baud", "push_baud", "max_baud", "address_digits", "inactivity", "request_limit"}
+_COUNTS |= {"hdlc_information", "hdlc_window", "psem_packet_size"}
+_AMOUNTS = {"wake_up_octets", "quiet_before", "guard", "profile_chunk", "profile_lead", "psem_user_id"}
+# What to write, where the rule alone does not say it.
+_WANTED = {
+    "manufacturer": "what follows the / of the identification: three letters or digits",
+    "octets": 'hexadecimal, like "02 31 2E 38"',
+    "what": "a sentence: what is special about this meter",
+    "source": "a few words: who says so, or where it was tried",
+    "facts": "a [[facts]] with what, sure and source; switches, if it sets some",
+    "title": 'the maker and the names on the meter: title = "..."',
+}
 # The family's own name is its file's.
 _NO_SWITCH = ("family",)
 
@@ -283,16 +299,18 @@ def parse_family(text: str, name: str, file: str) -> Family:
         # A number of too many digits is a plain ValueError.
         raise _wrong(file, f"no TOML: {error}") from None
     given: dict[str, object] = {}
-    for fact in said.facts:
+    stands: dict[str, int] = {}
+    for number, fact in enumerate(said.facts):
         for switch, value in fact.switches.items():
             if switch in given:
                 raise _wrong(file, f"the switch {switch} is set twice")
             given[switch] = tuple(value.items()) if isinstance(value, dict) else value
+            stands[switch] = number
     switches = _switches()
     try:
         checked = switches.model_validate(given)
     except ValidationError as error:
-        raise _invalid(file, switches, error) from None
+        raise _invalid(file, switches, error, stands) from None
     return Family(name, file, said, Quirks(family=name, **dict(checked)))
 
 
@@ -301,9 +319,11 @@ def _switches() -> type[BaseModel]:
     """A strict model of every switch a file may set, made of ``Quirks`` itself."""
     hints = get_type_hints(Quirks)
     wanted: dict[str, Any] = {
-        field.name: (hints[field.name], field.default) for field in fields(Quirks) if field.name not in _NO_SWITCH
+        field.name: (Annotated[hints[field.name], AfterValidator(_at_least(field.name))], field.default)
+        for field in fields(Quirks)
+        if field.name not in _NO_SWITCH
     }
-    config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     return create_model("Switches", __config__=config, **wanted)
 
 
@@ -314,35 +334,68 @@ def _tuples(value: object) -> Any:
     return {key: _tuples(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
-def _invalid(file: str, model: type[BaseModel], error: ValidationError) -> LocalProtocolError:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
+def _at_least(name: str) -> Callable[[object], object]:
+    """A check that a number is not less than what makes sense; what type it has was checked before."""
+
+    def checked(value: object) -> object:
+        if name in _COUNTS and isinstance(value, (int, float)) and value <= 0:
+            raise ValueError(f"{value:g} is not more than 0")
+        if name in _AMOUNTS and isinstance(value, (int, float)) and value < 0:
+            raise ValueError(f"{value:g} is less than 0")
+        return value
+
+    return checked
+
+
+def _invalid(
+    file: str, model: type[BaseModel], error: ValidationError, stands: Mapping[str, int] | None = None
+) -> LocalProtocolError:
+    """What the first thing is that is wrong; ``stands``: which of the facts a switch is set by."""
+    found = error.errors(include_url=False, include_input=False)
     # A key that is spelled wrongly is missing, too: say which it was.
     first = next((each for each in found if each["type"] in _UNKNOWN), found[0])
-    place = ".".join(map(str, first["loc"]))
-    if first["type"] not in _UNKNOWN:
-        return _wrong(file, f"{place}: {first['msg']}")
-    known = ", ".join(_known(model, first["loc"]))
-    return _wrong(file, f"unknown key {place}", f"known: {known}")
+    place, key = first["loc"], str(first["loc"][-1])
+    if stands and key in stands:
+        place = ("facts", stands[key], "switches", *place)
+    if first["type"] in _NO_KIND:
+        kind = str(first.get("ctx", {}).get("tag", ""))
+        text = f"kind = {kind!r} is none there is" if kind else "kind: Field required"
+        return _wrong(f"{file}: {_named(place)}", text, _choice(kind, [*_KINDS]))
+    where = ": ".join((file, *filter(None, (_named(place[:-1]),))))
+    if first["type"] in _UNKNOWN:
+        return _wrong(where, f"unknown key {key}", _choice(key, _known(model, first["loc"])))
+    return _wrong(where, f"{key}: {first['msg'].removeprefix('Value error, ')}", _WANTED.get(key, ""))
+
+
+def _named(place: tuple[int | str, ...]) -> str:
+    """A place as a person counts: ``vectors 2: steps 1``; the kind of a vector is no part of it."""
+    parts = [str(part + 1) if isinstance(part, int) else part for part in place if part not in _KINDS]
+    return re.sub(r": (\d+)", r" \1", ": ".join(parts))
+
+
+def _choice(wrong: str, known: Sequence[str]) -> str:
+    near = get_close_matches(wrong, known, 1)
+    return f"{f'did you mean {near[0]}? ' if near else ''}known: {', '.join(known)}"
+
+
+_KINDS: dict[str, type[BaseModel]] = {
+    "identification": IdentificationVector,
+    "sign-on": SignOnVector,
+    "programming": ProgrammingVector,
+    "block": BlockVector,
+    "profile": ProfileVector,
+    "kmp": KmpVector,
+    "data": DataVector,
+    "c12-table": TableVector,
+    "table-1": TableOneVector,
+}
+_TABLES: dict[str, type[BaseModel]] = {"match": Match, "table1": TableOne, "facts": Fact, "steps": Step}
 
 
 def _known(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
     """The keys of the table in which an unknown one stands at ``place``."""
-    tables: dict[str, type[BaseModel]] = {"match": Match, "table1": TableOne, "facts": Fact, "steps": Step}
-    kinds: dict[str, type[BaseModel]] = {
-        "identification": IdentificationVector,
-        "sign-on": SignOnVector,
-        "programming": ProgrammingVector,
-        "block": BlockVector,
-        "profile": ProfileVector,
-        "kmp": KmpVector,
-        "data": DataVector,
-        "c12-table": TableVector,
-        "table-1": TableOneVector,
-    }
-    if place[0] == "vectors" and not {*place} & {*kinds}:
-        return ["kind", *(f"kind = {kind!r}" for kind in kinds)]
     for part in place[:-1]:
-        model = tables.get(str(part)) or kinds.get(str(part)) or model
+        model = _TABLES.get(str(part)) or _KINDS.get(str(part)) or model
     return list(model.model_fields)
 
 
