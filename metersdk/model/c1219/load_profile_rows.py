@@ -22,6 +22,7 @@ from metersdk.fast import read_blocks
 from metersdk.fast.axdr_layout import INTEGRAL, UNDEFINED_DEVIATION, Kind
 from metersdk.fast.c1219_layout import TEXT, BlockColumns, BlockLayout
 from metersdk.model.c1219.load_profile import STATUS_OF_CODE, LoadProfileLayout, Place, decimals_of
+from metersdk.model.column import ColumnKind
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Where a channel had one of these, what its interval counted and what its register did differ for good reason.
@@ -255,7 +256,8 @@ class _Checks:
             # Sums of floats are exact as fractions alone.
             integral = layout.block.value.kind in INTEGRAL
             total = Fraction(sum(numbers)) if integral else sum(map(Fraction, numbers), Fraction(0))
-            if pulses and not self._pulsed(channel, pulses[channel], total):
+            counted = pulses and layout.channels[channel].head.kind is ColumnKind.INTERVAL_DELTA
+            if counted and not self._pulsed(channel, pulses[channel], total):
                 text = f"its pulse counter tells {pulses[channel]}, its intervals {total}"
                 findings += self._once("lp-end-pulses", channel, f"{self._name(place, channel)}: {text}")
             before = self._readings[channel] if readings and self._readings else None

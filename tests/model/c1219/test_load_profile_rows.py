@@ -27,6 +27,7 @@ from metersdk.model.c1219.load_profile import (
 )
 from metersdk.model.c1219.load_profile_encode import encode_block
 from metersdk.model.c1219.load_profile_rows import RowReader, Rows
+from metersdk.model.column import ColumnKind
 from metersdk.model.obis import Obis
 from metersdk.model.quantity import Unit
 
@@ -264,6 +265,14 @@ def test_pulse_counters() -> None:
             for n, pulses in enumerate(counted)
         ]
         assert [finding.code for finding in read(profile, state, b"".join(blocks)).findings] == codes
+
+
+def test_what_is_no_energy_has_no_pulses_to_count() -> None:
+    block = shape(pulses=True, channels=1, intervals=2)
+    voltage = Channel(channel_head(1, Obis("1.0.32.7.0.255"), Unit.V, Fraction(1), ColumnKind.INSTANT), 0, 0)
+    profile, state = replace(layout(block, blocks=3), channels=(voltage,)), ListState(3, 2, 3, 2)
+    blocks = [encode_block(block, BEGIN + QUARTER * 2 * (n + 1), [[230, 231]], pulses=[231]) for n in range(3)]
+    assert read(profile, state, b"".join(blocks)).findings == ()
 
 
 def test_blocks_in_another_order_than_told() -> None:
