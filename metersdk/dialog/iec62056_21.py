@@ -259,7 +259,7 @@ def _identify(line: OpticalLine, settings: SignOn, deadline: float) -> Dialog[Id
         whole_by = min(deadline, first_by + (IDENTIFICATION_LIMIT + len(request)) * line.character())
         while True:
             seen = line.peek()
-            found = find_identification(seen)
+            found = _identification_in(seen, request)
             if found is not None:
                 identification, start, end = found
                 if picky and _lost_offer(line, identification, start):
@@ -285,7 +285,9 @@ def _identify(line: OpticalLine, settings: SignOn, deadline: float) -> Dialog[Id
                 return None
             if len(line.buffer) > PREAMBLE_LIMIT:
                 line.take(len(line.buffer) - PREAMBLE_LIMIT)
-            if not (yield from line.wait_until(whole_by if b"/" in seen[echoed:] else first_by)):
+            # What looks like an echo may reach into the answer; the echo has one "/" only, and that comes first.
+            begun = b"/" in seen[echoed:] or seen.rfind(b"/") > 0
+            if not (yield from line.wait_until(whole_by if begun else first_by)):
                 break
         if seen:
             line.note("unreadable-answer", f"{len(seen)} octets that hold no identification")
@@ -295,6 +297,16 @@ def _identify(line: OpticalLine, settings: SignOn, deadline: float) -> Dialog[Id
         if now >= deadline:
             break
     raise _no_identification(line, request)
+
+
+def _identification_in(seen: bytes, request: bytes) -> tuple[Identification, int, int] | None:
+    """As ``find_identification``; an echo of a request for ``12345678`` that has lost ``?`` and ``!`` is none."""
+    found = find_identification(seen)
+    if found is None or found[0].manufacturer.isalpha():
+        return found
+    _, start, end = found
+    kind, echoed = echo_of(request, seen[:end])
+    return find_identification(seen, end) if kind == "partial" and echoed > start else found
 
 
 def _is_damaged(line: OpticalLine, echoed: int) -> bool:

@@ -569,6 +569,42 @@ def test_a_lost_request_is_repeated() -> None:
     assert [e.data for e in line.log if e.side == "client"].count(to_line(b"/?!\r\n")) == 3
 
 
+def test_an_echo_of_an_address_is_no_identification() -> None:
+    def server() -> Dialog[None]:
+        yield SetLine(300)
+        yield from heard(b"\x8d\n")
+        # What came back of our own light: "?" and "!" are missing.
+        yield Send(to_line(b"/012345678\r\n"))
+        yield Sleep(0.2)
+        yield Send(to_line(b"/ABC0METER\r\n"))
+        yield from heard(b"\n")
+        yield Sleep(0.2)
+        yield Send(to_line(block(DATA + b"!\r\n")))
+
+    home = run(read(SignOn(address="012345678")), port(server()))
+    assert home.identification is not None and home.identification.manufacturer == "ABC"
+    assert is_whole(home) and "echo-partial" in codes(home)
+
+
+def test_a_slow_identification_behind_an_echo_is_waited_for() -> None:
+    address = "1" * 32
+
+    def server() -> Dialog[None]:
+        yield SetLine(300)
+        yield from heard(b"\x8d\n")
+        # An echo that ends early seems to go on in the answer.
+        yield Send(to_line(b"/?" + b"1" * 25))
+        yield Sleep(1.0)
+        yield Send(to_line(b"/ABC0" + b"1" * 16 + b"\r\n"))
+        yield from heard(b"\n")
+        yield Sleep(0.2)
+        yield Send(to_line(block(DATA + b"!\r\n")))
+
+    line = port(server())
+    assert is_whole(run(read(SignOn(address=address)), line))
+    assert [e.data for e in line.log if e.side == "client"].count(to_line(b"/?%b!\r\n" % address.encode())) == 1
+
+
 @pytest.mark.parametrize("drain_lies", [False, True])
 def test_a_slow_meter_has_its_time_from_the_end_of_a_long_request(drain_lies: bool) -> None:
     address = "1" * 30
