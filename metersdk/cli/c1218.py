@@ -29,13 +29,16 @@ class Conversation:
 
     Args:
         limit: lines of a table shown at most, None for all.
+
+    Attributes:
+        asked: the last request; the next answer is read as one to it.
     """
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self._parts: dict[str, bytes] = {}
         self._last: dict[str, tuple[bool, int]] = {}
-        self._asked: Request | None = None
+        self.asked: Request | None = None
         self._tables = TableSet()
 
     def layers(self, unit: Unit) -> Iterator[Layer]:
@@ -94,10 +97,10 @@ class Conversation:
         service = service_of(octets[0])
         name = service.describe if service is not None else f"service {octets[0]:02X}"
         if masked:
-            self._asked = None
+            self.asked = None
             yield Layer("apdu", name, "the rest is not shown", content={"code": octets[0]}, secret=True)
             return
-        self._asked = request = psem.decode_request(octets)
+        self.asked = request = psem.decode_request(octets)
         secret = _is_secret(request)
         content = {"code": octets[0], **({} if secret else _content(request))}
         yield Layer("apdu", name, _request_text(request, secret), content=content, secret=secret)
@@ -108,7 +111,7 @@ class Conversation:
 
     def _answer(self, octets: bytes) -> Iterator[Layer]:
         response = Response(octets[0])
-        asked, service = self._asked, self._service_asked()
+        asked, service = self.asked, self._service_asked()
         if service is None or response is not Response.OK:
             rest = f", {len(octets) - 1} octets more" if len(octets) > 1 else ""
             yield Layer("apdu", f"answer {response.describe}", rest, content={"response": octets[0]})
@@ -122,7 +125,7 @@ class Conversation:
             yield from self._table(asked, answer.data)
 
     def _service_asked(self) -> Service | None:
-        request = self._asked
+        request = self.asked
         return None if request is None else service_of(request.encode()[0])
 
     def _table(self, asked: Request | None, octets: bytes) -> Iterator[Layer]:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from metersdk.apdu import c1222_services as services
 from metersdk.apdu.c1222 import NOTIFICATION, TEST, URGENT, Message, ResponseControl, SecurityMode
 from metersdk.apdu.c1222_services import ConnectionType, NodeType
 from metersdk.apdu.cipher import Keys
-from metersdk.apdu.psem import Service
+from metersdk.apdu.psem import Request, Service
 from metersdk.apdu.psem_codes import FIRST_REQUEST, service_of
 from metersdk.cli.c1218 import Conversation
 from metersdk.cli.layer import Layer
 from metersdk.cli.units import Unit
 
+# Messages whose answers are waited for.
+_REMEMBERED = 256
 _OF_THE_NETWORK = (Service.REGISTER, Service.DEREGISTER, Service.RESOLVE, Service.TRACE)
 _QUALIFIERS = {TEST: "test", URGENT: "urgent", NOTIFICATION: "notification"}
 _CONTROLS = {ResponseControl.ON_EXCEPTION: "answer on exception only", ResponseControl.NEVER: "no answer wanted"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request: its service, and the request itself where it is one of C12.18."""
+
+    service: Service | None
+    request: Request | None
 
 
 class Network:
@@ -31,9 +42,11 @@ class Network:
     def __init__(self, keys: Keys | None, limit: int | None) -> None:
         self._keys = keys
         self._conversation = Conversation(limit)
-        self._asked: Service | None = None
+        self._asked = _Asked(None, None)
+        # What was asked in each message, by who asked and its number: answers may come late, or to somebody else.
+        self._questions: OrderedDict[tuple[str, int | None], list[_Asked]] = OrderedDict()
         # Of a session: messages after its first need not tell them.
-        self._vectors: dict[str, tuple[int, int]] = {}
+        self._vectors: dict[tuple[str, str], tuple[int, int]] = {}
 
     def layers(self, unit: Unit) -> Iterator[Layer]:
         """All layers of one message.
@@ -55,8 +68,30 @@ class Network:
                 yield Layer("ciphering", "closed", f"{len(message.body)} octets; --key-file opens them")
                 return
             plain = self._opened(message, unit)
-        for service in _services(plain):
+        services = _services(plain)
+        questions = self._asked_in(message, len(services))
+        made: list[_Asked] = []
+        for at, service in enumerate(services):
+            if at < len(questions):
+                self._asked, self._conversation.asked = questions[at], questions[at].request
             yield from self._service(service, unit.masked)
+            if service[0] >= FIRST_REQUEST:
+                made.append(_Asked(self._asked.service, self._conversation.asked))
+                self._remember(message, made)
+
+    def _asked_in(self, message: Message, count: int) -> list[_Asked]:
+        """What the services of an answer answer, one by one; nothing where that is not known.
+
+        One answer may be all there is to a password and what was asked behind it (example 8 of C12.22-2008).
+        """
+        if message.called_id is None:
+            return []
+        return self._questions.get((str(message.called), message.called_id), [])[-count:]
+
+    def _remember(self, message: Message, made: list[_Asked]) -> None:
+        self._questions[str(message.calling), message.calling_id] = made
+        if len(self._questions) > _REMEMBERED:
+            self._questions.popitem(last=False)
 
     def _security(self, message: Message) -> Layer:
         name = message.control.security.name.lower()
@@ -69,25 +104,28 @@ class Network:
 
     def _opened(self, message: Message, unit: Unit) -> Message:
         """With the MAC proved where there is a key; nothing of a masked message can be proved."""
-        key_id, iv = self._vectors.get(unit.direction, (0, 0))
+        lane = unit.direction, str(message.calling)
+        key_id, iv = self._vectors.get(lane, (0, 0))
         key_id = key_id if message.key_id is None else message.key_id
         iv = iv if message.iv is None else message.iv
-        self._vectors[unit.direction] = key_id, iv
+        self._vectors[lane] = key_id, iv
         if self._keys is None or unit.masked:
             return message
         return message.opened(self._keys.ek, key_id=key_id, iv=iv)
 
     def _service(self, octets: bytes, masked: bool) -> Iterator[Layer]:
         if octets[0] >= FIRST_REQUEST:
-            self._asked = service_of(octets[0])
-            if self._asked in _OF_THE_NETWORK and not masked:
-                yield _of_the_network(self._asked, services.decode_request(octets))
+            service = service_of(octets[0])
+            self._asked = _Asked(service, None)
+            if service in _OF_THE_NETWORK and not masked:
+                self._conversation.asked = None
+                yield _of_the_network(service, services.decode_request(octets))
                 return
             if not masked:
                 # Its errors do not show the octets, among which may be a password.
                 services.decode_request(octets)
-        elif self._asked in _OF_THE_NETWORK:
-            yield _of_the_network(self._asked, services.decode_answer(self._asked, octets), "answer to ")
+        elif (service := self._asked.service) in _OF_THE_NETWORK:
+            yield _of_the_network(service, services.decode_answer(service, octets), "answer to ")
             return
         yield from self._conversation.service(octets, masked)
 

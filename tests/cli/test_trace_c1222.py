@@ -15,9 +15,11 @@ from metersdk.apdu.c1222_services import ConnectionType, NodeType, Register, Reg
 from metersdk.apdu.c1222_titles import ApTitle
 from metersdk.apdu.cipher import Keys
 from metersdk.apdu.keys import Secret
+from metersdk.apdu.psem import Read, ReadOffset, Security, TableData
 from metersdk.cli.dissect import Dissector
 from metersdk.cli.units import Kind, guess, split
 
+IDENTIFY = b"\x20"
 KEY = "01020304050607080102030405060708"
 METER, CLIENT = ApTitle.parse(".123.8437"), ApTitle.parse(".123.4")
 # ANSI C12.22-2008, example 8.
@@ -112,6 +114,36 @@ def test_services_of_the_network() -> None:
         "answer to resolve (25)  c0 00 02 01",
         "trace (26)  .123.8437 → .123.4",
         "answer to trace (26)",
+    ]
+
+
+def answered(*services: bytes, number: int | None, to: ApTitle = CLIENT) -> bytes:
+    return Message.of(services, called=to, calling=METER, called_id=number, calling_id=9).encode()
+
+
+def test_answers_are_read_by_the_request_that_they_name() -> None:
+    """Those of two clients in one capture, late ones, and several in one message."""
+    other = ApTitle.parse(".123.5")
+    one, two = TableData(b"one").encode(), TableData(b"twotwo").encode()
+    security = Security(Secret(b"PASSWORD".ljust(20, b"\0")), 2).encode()
+    lines = told(
+        message(Read(1).encode(), calling_id=3),
+        message(IDENTIFY, calling_id=4),
+        message(Resolve(METER).encode(), calling=other, calling_id=3),
+        Message.of((security, ReadOffset(2, 0, 6).encode()), called=METER, calling=other, calling_id=4).encode(),
+        answered(b"\0\3\1\0\0", number=4),
+        answered(Resolved(b"\xc0\0\2\1").encode(), number=3, to=other),
+        answered(one, number=3),
+        answered(b"\0", two, number=4, to=other),
+        answered(two, number=4, to=other),
+    )
+    assert [line for line in lines if line.startswith(("answer", "!!"))] == [
+        "answer ok  to identify (20): ANSI C12.22 version 1.0",
+        "answer to resolve (25)  c0 00 02 01",
+        "answer ok  to read (30) of ST 1: 3 octets",
+        "answer ok  to security (51)",
+        "answer ok  to read-offset (3F) of ST 2: 6 octets",
+        "answer ok  to read-offset (3F) of ST 2: 6 octets",
     ]
 
 
