@@ -233,15 +233,20 @@ class _Node:
     # --- answers ---
 
     def _carried_out(self, plain: Message, mode: SecurityMode, client: _Client) -> list[bytes]:
-        """What its requests are answered with, up to the first that is refused: what follows may count on it."""
+        """What its requests are answered with, up to the first that is refused: what follows may count on it.
+
+        A password that is right, and goes before something else, has no answer of its own (example 8 of C12.22-2008).
+        """
         try:
             requests = plain.services
         except DecodeError:
             requests = (b"",)
         answers: list[bytes] = []
         room = self._settings.max_message - self._overhead(plain, mode)
-        for request in requests:
+        for left, request in zip(range(len(requests) - 1, -1, -1), requests, strict=True):
             answer = self._one(request, client, max(1, room)) if request else bytes((Response.ERR,))
+            if left and not answer[0] and request[0] == Service.SECURITY:
+                continue
             answers.append(answer)
             room -= len(answer) + _NUMBER_SIZE
             if answer[0]:

@@ -39,6 +39,7 @@ from metersdk.port.virtual import VirtualPort
 T = TypeVar("T")
 
 KEY, OTHER_KEY = Secret(bytes(range(16))), Secret(bytes(16))
+PASSWORD_20 = Secret(b"secret".ljust(20, b"\0"))
 METER, CLIENT = ApTitle.parse(".123.8437"), ApTitle.parse(".123.4")
 CLEAR, AUTHENTICATED, CIPHERED = SecurityMode
 MODES = pytest.mark.parametrize("mode", list(SecurityMode), ids=lambda mode: mode.name.lower())
@@ -132,8 +133,18 @@ def test_a_password_without_a_session_is_good_for_one_message() -> None:
     shown = psem.Security(Secret(b"secret".ljust(20, b"\0")), 2).encode()
     both = Message.of((shown, psem.Read(5).encode()), called=METER, calling=CLIENT, calling_id=1).encode()
     alone = Message.of((psem.Read(5).encode(),), called=METER, calling=CLIENT, calling_id=2).encode()
-    assert Message.decode(exchange(rig, both)).services == (b"\0", psem.TableData(TABLES[5]).encode())
+    # One answer, as in example 8 of the standard.
+    assert Message.decode(exchange(rig, both)).services == (psem.TableData(TABLES[5]).encode(),)
     assert Message.decode(exchange(rig, alone)).services == (bytes((Response.ISC,)),)
+
+
+def test_a_wrong_password_without_a_session_ends_the_message() -> None:
+    rig = Rig()
+    shown = psem.Security(Secret(b"wrong".ljust(20, b"\0")), 2).encode()
+    both = Message.of((shown, psem.Read(0).encode()), called=METER, calling=CLIENT, calling_id=1).encode()
+    assert Message.decode(exchange(rig, both)).services == (bytes((Response.ERR,)),)
+    alone = Message.of((psem.Security(PASSWORD_20, 2).encode(),), called=METER, calling=CLIENT, calling_id=2).encode()
+    assert Message.decode(exchange(rig, alone)).services == (b"\0",)
 
 
 def exchange(rig: Rig, octets: bytes) -> bytes:
