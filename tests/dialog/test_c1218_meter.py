@@ -115,6 +115,27 @@ def test_a_lost_ack_behind_negotiate_costs_a_second(baud: int, lost: tuple[int, 
     assert it.device.users == [(2, b"reader    ")]
 
 
+def test_a_hundred_sign_ons_with_lost_acks_keep_the_speed() -> None:
+    """One ACK in ten is lost on either side, one packet in twenty comes twice, one damaged."""
+    seconds, slow, failed = [], 0, 0
+    for seed in range(100):
+        it = rig(faults=ChanceFaults(lost=0.1, repeated=0.05, damaged=0.05, seed=seed))
+        faults = ChanceFaults(lost=0.1, repeated=0.05, damaged=0.05, seed=1000 + seed)
+        it.link = C1218Link(it.settings, ReceiveBuffer(), faults=faults)
+        it.psem = Psem(it.link)
+        it.run(it.link.open())
+        try:
+            it.run(it.psem.sign_on(FULL))
+        except NoAnswer:
+            # What changes something is not asked twice.
+            failed += 1
+            continue
+        seconds.append(it.port.now())
+        slow += it.link.baud == 9600
+        assert it.run(it.psem.read(1)) == b"one"
+    assert slow <= 2 and failed <= 2 and sum(seconds) / len(seconds) < 1.5
+
+
 def test_a_request_that_is_lost_at_the_new_speed_is_no_lost_ack() -> None:
     """The meter is at the new speed, and its ACK to Logon is lost: an ACK at the old speed harms nobody."""
     it = rig(faults=LoseControls(3))
