@@ -2,284 +2,18 @@
  *
  * Rows are read cell by cell. The row just read then serves as a template: as long as the structural octets of the
  * rows that follow (tags, lengths) are the same, whole runs of them are checked eight octets at a time and loaded
- * column by column. */
-#include "axdr.h"
+ * column by column. Where null-data comes and goes, it is looked for in many rows at once: from one row to the next
+ * only the number of octets matters, and that hangs on which cells are null-data and on nothing else. */
+#include "axdr_cells.h"
 
-enum { MISSING = 0, PRESENT = 1, FILLED = 2 };
-enum { UNDEFINED_CLOCK = 1, LOCAL_CLOCK = 2, LOST_DELTA = 4 };
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
-#define CLOCK_SIZE 12
-#define UNDEFINED_DEVIATION (-0x8000)
-#define UNDEFINED_STATUS 0xFF
-#define NO_DAY INT64_MIN
 /* The longest row that is compared as a template, in words of eight octets. */
 #define TEMPLATE_WORDS 64
 /* Rows checked before they are loaded: few enough that the first cache still holds them. */
 #define BATCH 256
-
-/* ---- cells ------------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    int64_t period_ms;
-    int deviation_sign, local_deviation, null_repeats;
-    /* The date met last and its day number: rows of one day follow each other. */
-    uint32_t date;
-    int64_t day;
-} clockwork;
-
-/* Days since 1970-01-01 of a proleptic Gregorian date; NO_DAY if there is no such date. */
-static int64_t day_number(unsigned year, unsigned month, unsigned day)
-{
-    static const uint8_t LENGTHS[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1)
-        return NO_DAY;
-    int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if (day > LENGTHS[month - 1] + (unsigned)(month == 2 && leap))
-        return NO_DAY;
-    /* Years that begin in March have their leap day at the end. */
-    unsigned y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
-    int64_t days = (int64_t)y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
-    return days - 719468;
-}
-
-static inline void put_clock(msdk_axdr_column *column, clockwork *works, const uint8_t *p, size_t row)
-{
-    int64_t *values = (int64_t *)(void *)column->values;
-    uint32_t date = be32(p);
-    if (date != works->date) {
-        works->date = date;
-        works->day = day_number(be16(p), p[2], p[3]);
-    }
-    unsigned hour = p[5], minute = p[6], second = p[7], hundredths = p[8];
-    int deviation = (int16_t)be16(p + 9);
-    second = second == 0xFF ? 0 : second;
-    hundredths = hundredths == 0xFF ? 0 : hundredths;
-    if (deviation == UNDEFINED_DEVIATION) {
-        column->flags |= LOCAL_CLOCK;
-        deviation = works->local_deviation;
-    } else {
-        deviation *= works->deviation_sign;
-    }
-    int minutes = deviation == UNDEFINED_DEVIATION ? 0 : deviation;
-    column->deviation[row] = (int16_t)deviation;
-    column->status[row] = p[11];
-    /* Time zones lie between -12 and +14 hours, daylight saving may add one. */
-    if (works->day == NO_DAY || hour > 23 || minute > 59 || second > 59 || hundredths > 99 || minutes > 900 ||
-        minutes < -900) {
-        column->flags |= UNDEFINED_CLOCK;
-        values[row] = 0;
-        column->valid[row] = MISSING;
-        return;
-    }
-    int64_t seconds = ((works->day * 24 + hour) * 60 + minute + minutes) * 60 + second;
-    values[row] = seconds * 1000 + hundredths * 10;
-    column->valid[row] = PRESENT;
-}
-
-static inline void no_clock(msdk_axdr_column *column, size_t row)
-{
-    ((int64_t *)(void *)column->values)[row] = 0;
-    column->valid[row] = MISSING;
-    column->deviation[row] = UNDEFINED_DEVIATION;
-    column->status[row] = UNDEFINED_STATUS;
-}
-
-static inline unsigned width_of(uint32_t kind)
-{
-    static const uint8_t WIDTHS[16] = {0, 0, 1, 1, 2, 2, 4, 4, 8, 8, 4, 8, 8, 8, 8, 8};
-    return WIDTHS[kind & 15];
-}
-
-/* Values of `from`, or zero, as those of `row`. */
-static inline void copy_value(msdk_axdr_column *column, size_t row, int known)
-{
-    unsigned width = width_of(column->kind);
-    uint8_t *to = column->values + row * width;
-    if (known)
-        memcpy(to, to - width, width);
-    else
-        memset(to, 0, width);
-}
-
-/* null-data or dont-care. What null-data stands for: the time before plus the period, the value of the row before. */
-static inline void put_nothing(msdk_axdr_column *column, const clockwork *works, size_t row, int repeat)
-{
-    size_t before = row - 1;
-    int known = repeat && works->null_repeats && column->kind != MSDK_AXDR_EMPTY && column->valid[before] != MISSING;
-    if (column->kind == MSDK_AXDR_EMPTY) {
-        column->valid[row] = MISSING;
-        return;
-    }
-    if (column->kind == MSDK_AXDR_CLOCK) {
-        if (!known || !works->period_ms) {
-            no_clock(column, row);
-            return;
-        }
-        int64_t *values = (int64_t *)(void *)column->values;
-        column->deviation[row] = column->deviation[before];
-        column->status[row] = column->status[before];
-        values[row] = (int64_t)((uint64_t)values[before] + (uint64_t)works->period_ms);
-        column->valid[row] = FILLED;
-        return;
-    }
-    copy_value(column, row, known);
-    if (column->kind >= MSDK_AXDR_OCTETS)
-        column->lengths[row] = known ? column->lengths[before] : 0;
-    column->valid[row] = known ? FILLED : MISSING;
-}
-
-static inline void put_bits(msdk_axdr_column *column, size_t row, uint64_t value)
-{
-    switch (width_of(column->kind)) {
-    case 1:
-        column->values[row] = (uint8_t)value;
-        break;
-    case 2:
-        ((uint16_t *)(void *)column->values)[row] = (uint16_t)value;
-        break;
-    case 4:
-        ((uint32_t *)(void *)column->values)[row] = (uint32_t)value;
-        break;
-    default:
-        ((uint64_t *)(void *)column->values)[row] = value;
-    }
-}
-
-/* A number of type `tag`, sign-extended to 64 bits; the bits of a float. */
-static inline uint64_t number(uint8_t tag, const uint8_t *p)
-{
-    switch (tag) {
-    case BOOLEAN:
-        return p[0] != 0;
-    case 15: /* integer */
-    case 28: /* delta-integer */
-        return (uint64_t)(int64_t)(int8_t)p[0];
-    case 16: /* long */
-    case 29: /* delta-long */
-        return (uint64_t)(int64_t)(int16_t)be16(p);
-    case 5:  /* double-long */
-    case 30: /* delta-double-long */
-        return (uint64_t)(int64_t)(int32_t)be32(p);
-    case 18: /* long-unsigned */
-    case 32: /* delta-long-unsigned */
-        return be16(p);
-    case 6:  /* double-long-unsigned */
-    case 23: /* float32 */
-    case 33: /* delta-double-long-unsigned */
-        return be32(p);
-    case 20: /* long64 */
-    case 21: /* long64-unsigned */
-    case 24: /* float64 */
-        return be64(p);
-    default: /* unsigned, enum, delta-unsigned */
-        return p[0];
-    }
-}
-
-static inline double as_double(uint8_t tag, const uint8_t *p)
-{
-    if (tag == 23) {
-        uint32_t raw = be32(p);
-        float value;
-        memcpy(&value, &raw, sizeof value);
-        return (double)value;
-    }
-    if (tag == 24) {
-        uint64_t raw = be64(p);
-        double value;
-        memcpy(&value, &raw, sizeof value);
-        return value;
-    }
-    return (double)(int64_t)number(tag, p);
-}
-
-static inline void put_number(msdk_axdr_column *column, size_t row, uint8_t tag, const uint8_t *p)
-{
-    if (column->kind == MSDK_AXDR_F64) {
-        double value = as_double(tag, p);
-        memcpy(column->values + 8 * row, &value, 8);
-    } else {
-        put_bits(column, row, number(tag, p));
-    }
-    column->base = tag;
-    column->valid[row] = PRESENT;
-}
-
-/* The value of an integral column before, as 64 bits. */
-static inline uint64_t held(const msdk_axdr_column *column, size_t row)
-{
-    switch (column->kind) {
-    case MSDK_AXDR_I8:
-        return (uint64_t)(int64_t)((const int8_t *)column->values)[row];
-    case MSDK_AXDR_U8:
-        return column->values[row];
-    case MSDK_AXDR_I16:
-        return (uint64_t)(int64_t)((const int16_t *)(const void *)column->values)[row];
-    case MSDK_AXDR_U16:
-        return ((const uint16_t *)(const void *)column->values)[row];
-    case MSDK_AXDR_I32:
-        return (uint64_t)(int64_t)((const int32_t *)(const void *)column->values)[row];
-    case MSDK_AXDR_U32:
-        return ((const uint32_t *)(const void *)column->values)[row];
-    default:
-        return ((const uint64_t *)(const void *)column->values)[row];
-    }
-}
-
-/* The sum keeps the type of the last absolute value (`base`); what leaves its range, or has no base, is lost. */
-static void put_delta(msdk_axdr_column *column, size_t row, uint8_t tag, const uint8_t *p)
-{
-    int known = column->kind != MSDK_AXDR_EMPTY && column->valid[row - 1] != MISSING;
-    uint64_t sum = 0;
-    if (known) {
-        uint64_t before = held(column, row - 1);
-        int64_t change = (int64_t)number(tag, p);
-        sum = before + (uint64_t)change;
-        int64_t value = (int64_t)sum;
-        /* Only sums of 64 bits can wrap: all other values and changes are far from the ends. */
-        int overflow = change < 0 ? value > (int64_t)before : value < (int64_t)before;
-        switch (column->base) {
-        case 15:
-            known = value >= INT8_MIN && value <= INT8_MAX;
-            break;
-        case 16:
-            known = value >= INT16_MIN && value <= INT16_MAX;
-            break;
-        case 5:
-            known = value >= INT32_MIN && value <= INT32_MAX;
-            break;
-        case 20:
-            known = !overflow;
-            break;
-        case 17:
-            known = value >= 0 && value <= UINT8_MAX;
-            break;
-        case 18:
-            known = value >= 0 && value <= UINT16_MAX;
-            break;
-        case 6:
-            known = value >= 0 && value <= UINT32_MAX;
-            break;
-        case 21:
-            known = change < 0 ? before >= (uint64_t)-change : sum >= before;
-            break;
-        default:
-            known = 0;
-        }
-    }
-    if (!known)
-        column->flags |= LOST_DELTA;
-    if (column->kind != MSDK_AXDR_EMPTY)
-        put_bits(column, row, known ? sum : 0);
-    column->valid[row] = known ? PRESENT : MISSING;
-}
-
-static inline void put_place(msdk_axdr_column *column, size_t row, size_t offset, size_t length)
-{
-    ((uint64_t *)(void *)column->values)[row] = offset;
-    column->lengths[row] = (uint32_t)length;
-    column->valid[row] = PRESENT;
-}
 
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
 
@@ -373,18 +107,25 @@ static inline void read_no_clock(msdk_axdr_column *column, size_t at, size_t row
     column->begin = at + 1;
 }
 
+/* Is `tag` that of a whole number as wide as its column? */
+static inline int is_plain(const msdk_axdr_column *column, uint32_t tag)
+{
+    static const uint8_t PLAIN[34] = {
+        [5] = 4, [6] = 4, [15] = 1, [16] = 2, [17] = 1, [18] = 2, [20] = 8, [21] = 8, [22] = 1,
+    };
+    return column->kind >= MSDK_AXDR_I8 && column->kind <= MSDK_AXDR_U64 && tag < sizeof PLAIN &&
+           PLAIN[tag] == width_of(column->kind) && (column->accepts & bit((uint8_t)tag));
+}
+
 /* A whole number of the type its column had last, or null-data, at data[at), where nine octets stand at least. Without
  * a jump between the two: where nulls come and go, guessing wrong costs more than doing both. Returns the octets of the
  * cell, 0 if it is something else. */
 static inline size_t read_number(msdk_axdr_column *column, const uint8_t *data, size_t at, size_t row, int null_repeats)
 {
-    static const uint8_t PLAIN[34] = {
-        [5] = 4, [6] = 4, [15] = 1, [16] = 2, [17] = 1, [18] = 2, [20] = 8, [21] = 8, [22] = 1,
-    };
     uint8_t tag = data[at];
     unsigned width = width_of(column->kind);
-    if (((tag != NULL_DATA) & (tag != column->base)) || column->kind < MSDK_AXDR_I8 || column->kind > MSDK_AXDR_U64 ||
-        column->base >= sizeof PLAIN || PLAIN[column->base] != width || !(column->accepts & bit(tag)))
+    if (((tag != NULL_DATA) & (tag != column->base)) || !is_plain(column, column->base) ||
+        !(column->accepts & bit(tag)))
         return 0;
     const uint8_t *p = data + at + 1;
     uint64_t present = (uint64_t)0 - (uint64_t)(tag != NULL_DATA);
@@ -602,6 +343,220 @@ static void load_rows(const uint8_t *data, size_t back, size_t stride, size_t co
     }
 }
 
+/* ---- rows with nulls -------------------------------------------------------------------------------------------- */
+
+/* Rows of so many columns, in so many octets, are looked at at once: few enough that the first cache holds them. */
+#define LOOSE_COLUMNS 32
+#define LOOSE_ROWS 128
+#define LOOSE_OCTETS 2048
+/* Bits of a word that are left when it was read at any bit of its first octet. */
+#define WINDOW 57
+
+/* A cell of a column is null-data or, as far as is now known, `tag` with so many octets behind it; with tag 0 it can
+ * only be null.
+ *   covered  so many columns from this one on are told by one word of marks; 0 where it is told by one from before */
+typedef struct {
+    uint32_t tag, octets, covered;
+} habit;
+
+/* The habits of all columns, and the octets of the longest row of theirs; 0 if such rows cannot be read. */
+static size_t take_habits(const msdk_axdr_rows *rows, habit *habits)
+{
+    if (rows->layout || rows->column_count > LOOSE_COLUMNS)
+        return 0;
+    size_t longest = 2, bits = WINDOW, first = 0;
+    for (size_t index = 0; index < rows->column_count; index++) {
+        const msdk_axdr_column *column = &rows->columns[index];
+        uint8_t tag = (uint8_t)(column->kind == MSDK_AXDR_CLOCK ? OCTET_STRING : column->base);
+        if (column->kind == MSDK_AXDR_SKIP || !(column->accepts & bit(NULL_DATA)))
+            return 0;
+        habits[index] = (habit){0, 0, 0};
+        if (column->kind == MSDK_AXDR_CLOCK && (column->accepts & bit(tag)))
+            habits[index] = (habit){tag, 1 + CLOCK_SIZE, 0};
+        else if (is_plain(column, tag))
+            habits[index] = (habit){tag, width_of(column->kind), 0};
+        size_t octets = 1 + habits[index].octets;
+        longest += octets;
+        bits += octets;
+        if (bits > WINDOW) {
+            first = index;
+            bits = octets;
+        }
+        habits[first].covered++;
+    }
+    return longest;
+}
+
+/* Bit n of marks: octet n is 0; octets is a multiple of LANE. */
+#ifdef __SSE2__
+#define LANE 16
+static void mark_zeros(const uint8_t *data, size_t octets, uint8_t *marks)
+{
+    for (size_t at = 0; at < octets; at += LANE) {
+        __m128i zero = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(data + at)), _mm_setzero_si128());
+        uint16_t mark = (uint16_t)_mm_movemask_epi8(zero);
+        memcpy(marks + at / 8, &mark, sizeof mark);
+    }
+}
+#else
+#define LANE 8
+static void mark_zeros(const uint8_t *data, size_t octets, uint8_t *marks)
+{
+    const uint64_t low = UINT64_C(0x7F7F7F7F7F7F7F7F);
+    for (size_t at = 0; at < octets; at += LANE) {
+        uint64_t eight = le64(data + at);
+        /* The upper bit of every octet that is 0; the product brings them together in the first octet from above. */
+        uint64_t zero = ~(((eight & low) + low) | eight | low);
+        marks[at / 8] = (uint8_t)((zero >> 7) * UINT64_C(0x0102040810204080) >> 56);
+    }
+}
+#endif
+
+#define LOAD_LOOSE(type, expression)                                                                                   \
+    do {                                                                                                               \
+        type *out = (type *)(void *)column->values + row;                                                              \
+        type last = out[-1];                                                                                           \
+        size_t n = 0;                                                                                                  \
+        for (; n < lead; n++) {                                                                                        \
+            const uint8_t *p = data + cells[n];                                                                        \
+            uint64_t value = (uint64_t)0 - (uint64_t)(p[0] != NULL_DATA);                                              \
+            p++;                                                                                                       \
+            last = (type)(((expression) & value) | (last & ~value & kept));                                            \
+            out[n] = last;                                                                                             \
+            valid[n] = (uint8_t)((PRESENT & value) | (filled & ~value));                                               \
+            filled |= repeated & value;                                                                                \
+            met -= value;                                                                                              \
+        }                                                                                                              \
+        for (; n < count; n++) {                                                                                       \
+            const uint8_t *p = data + cells[n];                                                                        \
+            uint64_t value = (uint64_t)0 - (uint64_t)(p[0] != NULL_DATA);                                              \
+            p++;                                                                                                       \
+            last ^= (type)(((expression) ^ last) & value);                                                             \
+            out[n] = last;                                                                                             \
+            valid[n] = (uint8_t)(FILLED + value);                                                                      \
+            met -= value;                                                                                              \
+        }                                                                                                              \
+    } while (0)
+
+/* `count` cells of a column, null-data or as is its habit, into slots from `row` on. */
+static void load_cells(msdk_axdr_column *column, const habit *known, const uint8_t *data, const uint16_t *cells,
+                       size_t row, size_t count, clockwork *works)
+{
+    uint64_t kept = (uint64_t)0 - (uint64_t)(works->null_repeats != 0), repeated = FILLED & kept;
+    uint8_t *valid = column->valid + row;
+    uint64_t filled = valid[-1] != MISSING ? repeated : MISSING, met = 0;
+    /* Where a value is there to be repeated, a cell is PRESENT or FILLED, which is one more. */
+    size_t lead = filled ? 0 : count;
+    if (column->kind == MSDK_AXDR_CLOCK || !known->octets) {
+        for (size_t n = 0; n < count;) {
+            size_t first = n;
+            while (n < count && data[cells[n]] == NULL_DATA)
+                n++;
+            if (n > first)
+                load_nothing(column, works, row + first, n - first);
+            for (; n < count && data[cells[n]] != NULL_DATA; n++, met++)
+                put_clock(column, works, data + cells[n] + 2, row + n);
+        }
+    } else {
+        switch (known->octets) {
+        case 1:
+            LOAD_LOOSE(uint8_t, p[0]);
+            break;
+        case 2:
+            LOAD_LOOSE(uint16_t, be16(p));
+            break;
+        case 4:
+            LOAD_LOOSE(uint32_t, be32(p));
+            break;
+        default:
+            LOAD_LOOSE(uint64_t, be64(p));
+        }
+    }
+    if (met < count)
+        column->tags |= bit(NULL_DATA);
+    if (met > 0)
+        column->tags |= bit((uint8_t)known->tag);
+}
+
+enum { NO_ROWS, UNEVEN_ROWS, EVEN_ROWS };
+
+/* Read rows at rows->position whose cells are null-data or what their columns had last, as far as LOOSE_OCTETS go. Even
+ * are rows most of which are as long as the one before. */
+static int read_loose(const uint8_t *data, size_t end, msdk_axdr_rows *rows, clockwork *works)
+{
+    habit habits[LOOSE_COLUMNS];
+    uint16_t cells[LOOSE_COLUMNS][LOOSE_ROWS];
+    uint8_t marks[LOOSE_OCTETS / 8 + 8];
+    size_t columns = rows->column_count, longest = take_habits(rows, habits);
+    size_t left = end - rows->position, room = rows->capacity - rows->count;
+    size_t octets = left < LOOSE_OCTETS ? left / LANE * LANE : LOOSE_OCTETS;
+    size_t most = room < LOOSE_ROWS ? room : LOOSE_ROWS;
+    if (!longest)
+        return NO_ROWS;
+    const uint8_t *piece = data + rows->position;
+    unsigned head = STRUCTURE << 8 | (unsigned)columns;
+    size_t at = 0, count = 0, length = 0, even = 0;
+    mark_zeros(piece, octets, marks);
+    memset(marks + octets / 8, 0, 8);
+    for (; count < most && at + longest <= octets && be16(piece + at) == head; count++) {
+        size_t cell = at + 2;
+        uint32_t wrong = 0;
+        for (size_t index = 0; index < columns;) {
+            uint64_t zeros = le64(marks + cell / 8) >> (cell % 8);
+            for (size_t stop = index + habits[index].covered; index < stop; index++) {
+                /* All ones where there is a value. No jump, for it would be guessed wrong. */
+                uint32_t value = (uint32_t)(zeros & 1) - 1, more = habits[index].octets & value;
+                cells[index][count] = (uint16_t)cell;
+                wrong |= (piece[cell] ^ habits[index].tag) & value;
+                zeros = zeros >> 1 >> more;
+                cell += 1 + more;
+            }
+        }
+        if (wrong)
+            break;
+        even += cell - at == length;
+        length = cell - at;
+        at = cell;
+    }
+    for (size_t index = 0; index < columns; index++) {
+        const uint16_t *clocks = cells[index];
+        if (rows->columns[index].kind != MSDK_AXDR_CLOCK)
+            continue;
+        for (size_t n = 0; n < count; n++) {
+            if (piece[clocks[n]] != NULL_DATA && piece[clocks[n] + 1] != CLOCK_SIZE) {
+                count = n;
+                at = cells[0][n] - (size_t)2;
+            }
+        }
+    }
+    for (size_t index = 0; index < columns && count > 0; index++)
+        load_cells(&rows->columns[index], &habits[index], piece, cells[index], rows->count + 1, count, works);
+    rows->count += count;
+    rows->position += at;
+    return !count ? NO_ROWS : even > count / 8 * 7 ? EVEN_ROWS : UNEVEN_ROWS;
+}
+
+/* Rows at rows->position of the shape of the one that began at data[first). Returns how many were read. */
+static size_t read_like(const uint8_t *data, size_t first, size_t end, msdk_axdr_rows *rows, clockwork *works,
+                        const shape *like)
+{
+    size_t before = rows->count;
+    for (;;) {
+        size_t fit = (end - rows->position) / like->size, room = rows->capacity - rows->count;
+        size_t most = fit < room ? fit : room, count = 0;
+        most = most < BATCH ? most : BATCH;
+        const uint8_t *p = data + rows->position;
+        while (count < most && has_shape(p + count * like->size, like))
+            count++;
+        if (count)
+            load_rows(data, rows->position - first, like->size, count, rows, works, rows->count + 1);
+        rows->count += count;
+        rows->position += count * like->size;
+        if (!count || count < most)
+            return rows->count - before;
+    }
+}
+
 int msdk_axdr_rows_read(const uint8_t *data, size_t start, size_t end, msdk_axdr_rows *rows)
 {
     clockwork works = {
@@ -613,7 +568,7 @@ int msdk_axdr_rows_read(const uint8_t *data, size_t start, size_t end, msdk_axdr
         .day = NO_DAY,
     };
     shape like;
-    unsigned fruitless = 0;
+    unsigned fruitless = 0, barren = 0;
     rows->position = start;
     rows->error_offset = rows->error_column = -1;
     for (;;) {
@@ -627,28 +582,23 @@ int msdk_axdr_rows_read(const uint8_t *data, size_t start, size_t end, msdk_axdr
             return status;
         rows->position = at;
         rows->count++;
-        /* Where shapes change with every row, looking for runs only costs. */
-        if (fruitless > 8 && rows->count % 64)
-            continue;
-        if (!take_shape(data, begin, at, rows, &like))
-            continue;
-        fruitless++;
-        size_t first = begin;
-        for (;;) {
-            size_t fit = (end - rows->position) / like.size, room = rows->capacity - rows->count;
-            size_t most = fit < room ? fit : room, count = 0;
-            most = most < BATCH ? most : BATCH;
-            const uint8_t *p = data + rows->position;
-            while (count < most && has_shape(p + count * like.size, &like))
-                count++;
-            if (!count)
-                break;
-            load_rows(data, rows->position - first, like.size, count, rows, &works, rows->count + 1);
-            rows->count += count;
-            rows->position += count * like.size;
-            fruitless = 0;
-            if (count < most)
-                break;
+        /* Looking for rows that are like each other only costs where none are; now and then it is tried again. */
+        int again = rows->count % 64 == 0;
+        if (fruitless <= 8 || again) {
+            if (take_shape(data, begin, at, rows, &like) && read_like(data, begin, end, rows, &works, &like)) {
+                fruitless = 0;
+                continue;
+            }
+            fruitless++;
+        }
+        /* One row in between, with the time of a day's begin, is no reason to stop looking for rows of one shape. */
+        if (fruitless > 2 && (barren <= 8 || again)) {
+            int found;
+            barren++;
+            while ((found = read_loose(data, end, rows, &works)) == UNEVEN_ROWS)
+                barren = 0;
+            if (found == EVEN_ROWS)
+                barren = fruitless = 0;
         }
     }
 }

@@ -447,6 +447,85 @@ static void test_axdr(void)
     }
 }
 
+/* Rows of many columns in which nulls come and go: read in one go as row by row, wherever they are cut. */
+static void test_nulls(void)
+{
+    enum { COLUMNS = 14, COUNT = 200, SLOTS = COUNT + 1 };
+    static const size_t WIDTHS[16] = {0, 0, 1, 1, 2, 2, 4, 4, 8, 8, 4, 8, 8, 8, 8, 8};
+    static const struct { uint32_t kind; uint8_t tag, width; } sorts[] = {
+        {MSDK_AXDR_CLOCK, 9, 13}, {MSDK_AXDR_U8, 17, 1}, {MSDK_AXDR_U16, 18, 2}, {MSDK_AXDR_U32, 6, 4},
+        {MSDK_AXDR_U64, 21, 8}, {MSDK_AXDR_I32, 5, 4}, {MSDK_AXDR_EMPTY, 0, 0}, {MSDK_AXDR_F32, 23, 4},
+    };
+    static uint64_t values[2][COLUMNS][SLOTS];
+    static int16_t deviation[2][COLUMNS][SLOTS];
+    static uint8_t valid[2][COLUMNS][SLOTS], status[2][COLUMNS][SLOTS], data[COUNT * (2 + COLUMNS * 14)];
+    for (int round = 0; round < 400; round++) {
+        msdk_axdr_column columns[2][COLUMNS];
+        memset(columns, 0, sizeof columns);
+        uint32_t sort[COLUMNS], size = 0, nulls = dice(11), odd = dice(3);
+        for (size_t n = 0; n < COLUMNS; n++)
+            sort[n] = dice(sizeof sorts / sizeof sorts[0]);
+        for (uint32_t row = 0; row < COUNT; row++) {
+            data[size++] = 2;
+            data[size++] = COLUMNS;
+            for (size_t n = 0; n < COLUMNS; n++) {
+                if (dice(10) < nulls || sorts[sort[n]].width == 0) {
+                    data[size++] = 0;
+                } else if (odd == 0 && dice(300) == 0) {
+                    /* A string of one octet, which is no clock, or a delta-integer. */
+                    data[size++] = sorts[sort[n]].tag == 9 ? 9 : 28;
+                    data[size++] = 1;
+                    if (sorts[sort[n]].tag == 9)
+                        data[size++] = (uint8_t)dice(256);
+                } else {
+                    data[size++] = sorts[sort[n]].tag;
+                    for (size_t left = sorts[sort[n]].width; left > 0; left--)
+                        data[size++] = (uint8_t)(left == 13 ? 12 : dice(2) == 0 ? 0 : dice(256));
+                }
+            }
+        }
+        if (odd == 1)
+            data[dice(size)] ^= (uint8_t)(1U << dice(8));
+        size_t cut = dice(2) == 0 ? size : dice(size);
+        const uint8_t *octets = at_guard(data, cut);
+        msdk_axdr_rows rows[2];
+        int got[2];
+        for (int go = 0; go < 2; go++) {
+            memset(values[go], 0, sizeof values[go]);
+            memset(valid[go], 0, sizeof valid[go]);
+            for (size_t n = 0; n < COLUMNS; n++)
+                columns[go][n] = (msdk_axdr_column){
+                    .kind = sorts[sort[n]].kind,
+                    .accepts = UINT64_C(1) << 63 | 1 | UINT64_C(1) << 28 | UINT64_C(1) << sorts[sort[n]].tag,
+                    .values = (uint8_t *)values[go][n],
+                    .valid = valid[go][n],
+                    .deviation = deviation[go][n],
+                    .status = status[go][n],
+                };
+            rows[go] = (msdk_axdr_rows){.columns = columns[go], .column_count = COLUMNS, .capacity = COUNT,
+                                        .period_ms = 900000, .deviation_sign = 1, .local_deviation = -0x8000,
+                                        .null_repeats = round % 4 != 0};
+        }
+        got[0] = msdk_axdr_rows_read(octets, 0, cut, &rows[0]);
+        size_t at = 0;
+        do {
+            rows[1].capacity = rows[1].count + 1;
+            got[1] = msdk_axdr_rows_read(octets, at, cut, &rows[1]);
+            at = rows[1].position;
+        } while (got[1] == MSDK_AXDR_FULL && rows[1].count < COUNT);
+        CHECK(got[0] == got[1] && rows[0].count == rows[1].count && rows[0].position == rows[1].position);
+        CHECK(rows[0].error_offset == rows[1].error_offset && rows[0].error_column == rows[1].error_column);
+        for (size_t n = 0; n < COLUMNS; n++) {
+            const msdk_axdr_column *one_go = &columns[0][n], *by_row = &columns[1][n];
+            CHECK(one_go->tags == by_row->tags && one_go->base == by_row->base && one_go->flags == by_row->flags);
+            CHECK(memcmp(valid[0][n], valid[1][n], rows[0].count + 1) == 0);
+            CHECK(memcmp(values[0][n], values[1][n], WIDTHS[one_go->kind] * (rows[0].count + 1)) == 0);
+            for (size_t slot = 1; one_go->kind == MSDK_AXDR_CLOCK && slot <= rows[0].count; slot++)
+                CHECK(deviation[0][n][slot] == deviation[1][n][slot] && status[0][n][slot] == status[1][n][slot]);
+        }
+    }
+}
+
 static void test_data_sets(void)
 {
     static const char block[] = "1.8.0*01(0012.3*kWh)6.6(1)(2611221530)\r\nF.F()\r\n0.9.1(170209094500W)\r\n9(12kWh)";
@@ -541,6 +620,7 @@ int main(void)
     test_load_profile();
     test_data_sets();
     test_axdr();
+    test_nulls();
     test_crc();
     test_bcc();
     test_parity();

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metersdk.fast import pure_axdr
-from metersdk.fast.axdr_layout import DELTAS, DONT_CARE, NULL_DATA, Kind, Reader, Rows, Status, bit, kind_for
+from metersdk.fast.axdr_layout import DELTAS, DONT_CARE, NO_VALUE, NULL_DATA, Kind, Reader, Rows, Status, bit, kind_for
 
 native_axdr: Reader = pytest.importorskip("metersdk.fast.native_axdr", reason="the C kernel is not built here")
 
@@ -131,6 +131,36 @@ def test_rows(dice: Random, sorts: list[str]) -> None:
             (Kind.EMPTY, nothing | DELTAS),
         ]
         kinds = [dice.choice([kind, *others]) for kind in kinds]
+    assert outcome(native_axdr, data, kinds, room, options) == outcome(pure_axdr, data, kinds, room, options)
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_nulls_that_come_and_go(seed: int) -> None:
+    """Many rows of numbers and clocks: cells that are null, or what their column had last, or now and then another."""
+    dice = Random(seed)
+    columns = dice.choice((1, 3, 6, 6, 14, 32, 33))
+    tags = dice.sample([17, 18, 6, 21, 15, 16, 5, 20, 22], 3)
+    sorts = [dice.choice([9, 0, *tags]) for _ in range(columns)]
+    nulls, odd = dice.random(), dice.choice((0, 0.003))
+    rows = bytearray()
+    for _ in range(dice.randrange(400)):
+        rows += bytes((2, columns))
+        for tag in sorts:
+            if dice.random() < odd:
+                rows += dice.choice((b"\x1c\x05", b"\x11\x07", b"\x09\x05" + dice.randbytes(5), b"\xff"))
+            elif not tag or dice.random() < nulls:
+                rows += b"\x00"
+            elif tag == 9:
+                rows += clock(dice) if odd else b"\x09\x0c\x07\xea\x01\x01\xff" + dice.randbytes(1) + bytes(6)
+            else:
+                rows += bytes((tag,)) + dice.choice((bytes, dice.randbytes))(SIZES[tag])
+    data = damaged(dice, bytes(rows)) if dice.random() < 0.3 else bytes(rows)
+    kinds = [kind_for(NO_VALUE | bit(tag) if tag else NO_VALUE, clock=tag == 9) for tag in sorts]
+    options: dict[str, object] = {
+        "period_ms": dice.choice((0, 900_000)),
+        "null_repeats": dice.random() < 0.8,
+    }
+    room = dice.choice((3, 100, 500))
     assert outcome(native_axdr, data, kinds, room, options) == outcome(pure_axdr, data, kinds, room, options)
 
 
