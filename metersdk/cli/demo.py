@@ -35,7 +35,7 @@ def demo(out: Output, kind: str, folder: str, speed: str) -> None:
                 *(((" Load profile", f"{csv}"),) if home is not None else ()),
                 (" Recorded session", f"{session}"),
                 (" Look at it", f"{program()} trace {session}"),
-                (" Play with it", f"{program()} simulate --listen pty --listen tcp://127.0.0.1:4059"),
+                (" Play with it", f"{program()} simulate --image {tour.image} --listen {tour.listen}"),
             )
         )
     )

@@ -15,6 +15,7 @@ from metersdk.cli.speech import ask
 from metersdk.errors import LocalProtocolError
 from metersdk.model.c1219.configuration import PENDING
 from metersdk.model.c1219.security_tables import SECRET_TABLES
+from metersdk.model.c1219.table import C1219Table, Certainty
 from metersdk.model.reading import plain
 from metersdk.model.snapshot import Snapshot
 
@@ -45,6 +46,9 @@ def table(
     elif out.is_text:
         if isinstance(found, BaseModel):
             # Its findings went to stderr already.
+            if isinstance(found, C1219Table):
+                doubt = ", decoded from memory of the standard" if found.CERTAINTY is Certainty.MEMORY else ""
+                out.say(f"table {number}: {found.NAME}{doubt}", "dim")
             out.show(pairs(_lines(found.model_dump(exclude={"findings"}))))
             if number % PENDING in SECRET_TABLES:
                 out.say(f"passwords and keys of table {number} are not read", "dim")
@@ -123,6 +127,9 @@ def _lines(value: object, name: str = "") -> Iterator[tuple[str, object]]:
     """Names and values of a table, nested ones with the name of what they stand in."""
     if isinstance(value, Mapping):
         for key, each in value.items():
+            if key == "filler" and not each:
+                # Bits without a meaning, and none of them is set.
+                continue
             yield from _lines(each, f"{name}.{key}" if name else str(key))
     elif isinstance(value, list | tuple) and any(isinstance(each, Mapping) for each in value):
         for number, each in enumerate(value):

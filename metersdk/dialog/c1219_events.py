@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Final, TypeVar
+from typing import Final
 
+from metersdk.dialog.c1219_clock import read_basis
 from metersdk.dialog.c1219_tables import TableReader
 from metersdk.dialog.profile import SpanCut
 from metersdk.effects import Dialog, Emit
@@ -20,8 +21,7 @@ from metersdk.model.c1219.log_tables import EventEntry, EventLog, HistoryEntry, 
 from metersdk.model.clock import DateTime
 from metersdk.model.event import Event, in_order
 from metersdk.model.obis import Obis
-
-E = TypeVar("E", HistoryEntry, EventEntry)
+from metersdk.model.quirks import Quirks
 
 EVENT_LOG: Final = Obis("0.0.99.98.0.255")
 HISTORY_LOG: Final = Obis("0.0.99.98.1.255")
@@ -84,7 +84,7 @@ EVENT_NAMES: Final = (
 
 
 def read_events(
-    tables: TableReader, basis: TimeBasis, log: Obis | None, start: datetime | None, stop: datetime | None
+    tables: TableReader, quirks: Quirks, log: Obis | None, start: datetime | None, stop: datetime | None
 ) -> Dialog[list[Event]]:
     """The entries of one log, or of both, by time.
 
@@ -101,16 +101,21 @@ def read_events(
     if not codes:
         wanted = " or ".join(f"table {LOGS[code]}" for code in ([log] if log else LOGS))
         raise LocalProtocolError(f"this meter keeps no log ({wanted})", layer="data")
-    found: list[Event] = []
-    refused: list[PsemError] = []
+    logs: list[tuple[Obis, EventLog | HistoryLog]] = []
+    refused: list[tuple[Obis, PsemError]] = []
     for code in codes:
         try:
-            found += yield from _log(tables, basis, code)
+            logs.append((code, (yield from _log(tables, code))))
         except PsemError as refusal:
-            refused.append(refusal)
-            yield Emit(Finding("log-unread", f"{code}: {refusal.message}", "data", hint=refusal.hint))
-    if len(refused) == len(codes):
-        raise refused[0]
+            refused.append((code, refusal))
+    if not logs:
+        raise refused[0][1]
+    for code, error in refused:
+        yield Emit(Finding("log-unread", f"{code}: {error.message}", "data", hint=error.hint))
+    basis = yield from read_basis(tables, quirks)
+    found: list[Event] = []
+    for code, log_table in logs:
+        found += yield from _entries(log_table, code, basis)
     yield from map(Emit, basis.findings)
     if basis.is_doubtful and any(event.time for event in found):
         text = f"times of the logs are {basis}, and an entry does not say whether summer time was in force"
@@ -123,14 +128,18 @@ def read_events(
     return in_order(found)
 
 
-def _log(tables: TableReader, basis: TimeBasis, code: Obis) -> Dialog[list[Event]]:
+def _log(tables: TableReader, code: Obis) -> Dialog[EventLog | HistoryLog]:
     table = yield from tables.get(LOGS[code])
+    if isinstance(table, EventLog | HistoryLog):
+        return table
+    raise DecodeError(f"table {LOGS[code]} is described as something else", layer="data")
+
+
+def _entries(table: EventLog | HistoryLog, code: Obis, basis: TimeBasis) -> Dialog[list[Event]]:
     if isinstance(table, EventLog):
         flags, entries = table.event_flags, [_event(each, code, basis) for each in table.entries]
-    elif isinstance(table, HistoryLog):
-        flags, entries = table.hist_flags, [_history(each, code, basis) for each in table.entries]
     else:
-        raise DecodeError(f"table {LOGS[code]} is described as something else", layer="data")
+        flags, entries = table.hist_flags, [_history(each, code, basis) for each in table.entries]
     valid, last = table.nbr_valid_entries, table.last_entry_element
     if valid > len(entries) or (valid and last >= len(entries)):
         raise DecodeError(

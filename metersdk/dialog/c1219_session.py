@@ -137,7 +137,11 @@ class C1219Session(Unserved):
             for reading in found:
                 if reading.obis == code:
                     return reading
-        raise LocalProtocolError(f"this meter has no register {code.reduced}", layer="data", hint="see registers()")
+        raise LocalProtocolError(
+            f"this meter has no register {code.reduced}",
+            layer="data",
+            hint="registers() has them all (metersdk registers)",
+        )
 
     def _readings(self, numbers: tuple[int, ...]) -> Dialog[list[Reading]]:
         configuration = yield from self._tables.configuration()
@@ -187,8 +191,7 @@ class C1219Session(Unserved):
         if query.last is not None:
             now = (yield from self.clock()).to_datetime()
         start, stop = query.window(now)
-        basis = yield from read_basis(self._tables, self._quirks)
-        return (yield from read_events(self._tables, basis, query.code, start, stop))
+        return (yield from read_events(self._tables, self._quirks, query.code, start, stop))
 
     # --- tables ------------------------------------------------------------------------------------------------------
 
@@ -275,7 +278,8 @@ class C1219Session(Unserved):
 
     def _refuse(self, what: str) -> NoReturn:
         raise LocalProtocolError(
-            f"{what}: an ANSI meter has tables and procedures, no objects", hint="use table(), registers(), snapshot()"
+            f"{what}: an ANSI meter has tables and procedures, nothing else",
+            hint="use registers(), table(), snapshot() (metersdk registers, table, snapshot)",
         )
 
 

@@ -22,7 +22,7 @@ def master(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_table_for_people_and_for_programs(cli: Any) -> None:
     ran = cli("table", SIM, 1)
     assert ran.code == 0 and "mfg_serial_number" in ran.out and "26010042" in ran.out
-    assert "findings" not in ran.out
+    assert "findings" not in ran.out and "GENERAL_MFG_ID_TBL" in ran.err and "memory" not in ran.err
     document = cli("table", SIM, 1, "--json").document
     assert document["table"]["number"] == 1 and document["table"]["octets"] is None
     assert document["table"]["decoded"]["mfg_serial_number"] == "26010042"
@@ -33,7 +33,9 @@ def test_a_table_for_people_and_for_programs(cli: Any) -> None:
 
 def test_nested_tables_are_flat_for_people(cli: Any) -> None:
     ran = cli("table", SIM, 63, *READER)
-    assert ran.code == 0 and "set1.nbr_valid_blocks" in ran.out
+    assert ran.code == 0 and "set1.nbr_valid_blocks" in ran.out and "filler" not in ran.out
+    ran = cli("table", SIM, 53, *READER)
+    assert "TIME_OFFSET_TBL, decoded from memory of the standard" in ran.err
 
 
 def test_octets_where_nothing_is_known_of_the_fields(cli: Any) -> None:
@@ -47,6 +49,8 @@ def test_what_wants_a_password_says_so_once(cli: Any) -> None:
     ran = cli("registers", SIM)
     assert ran.code == 7 and ran.err.count("\n") == 2 and "(isc)" in ran.err
     assert "hint: give a password (password=, --password-from)" in ran.err
+    ran = cli("events", SIM)
+    assert ran.code == 7 and ran.err.count("\n") == 2
 
 
 def test_what_is_not_shown_of_a_table_is_said(cli: Any, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Final, TypeAlias, TypeVar
 
-from metersdk.errors import Finding
+from metersdk.errors import DecodeError, Finding, LocalProtocolError
+from metersdk.model.c1219.configuration import MANUFACTURER
 from metersdk.model.c1219.formats import Moment
 from metersdk.model.c1219.quantities import NO_SOURCE, SourceQuantity, SourceWalk, Use
 from metersdk.model.c1219.registers import (
@@ -31,6 +32,7 @@ from metersdk.model.c1219.registers import (
     SelfReads,
 )
 from metersdk.model.c1219.registry import TableSet
+from metersdk.model.c1219.table import C1219Table
 from metersdk.model.c1219.vendor_tables import VendorTable
 from metersdk.model.clock import DateTime
 from metersdk.model.obis import Obis, name
@@ -80,27 +82,50 @@ class _Book:
         self._clock = clock
         self._walk = SourceWalk.of(tables)
         self.findings: list[Finding] = []
-        selection = tables.find(22)
+        selection = self._find(22)
         self._selection = selection if isinstance(selection, DataSelection) else None
 
     def all(self, history: bool) -> Iterator[Reading]:
-        for number in self._tables:
-            table = self._tables.find(number)
-            if isinstance(table, VendorTable):
+        own = {model.NUMBER for model in self._tables.extra}
+        for number in [each for each in self._tables if each in own]:
+            table = self._find(number)
+            if isinstance(table, VendorTable) and self._fits(table, number):
                 yield from table.readings()
-        current = self._tables.find(23)
+        current = self._find(23)
         if isinstance(current, CurrentRegisters):
             yield from self._registers(current, NOW, None)
         yield from self._present()
         if history:
             yield from self._before()
 
+    def _find(self, number: int) -> C1219Table | None:
+        """A table that was read; what was tolerated in it, or why it is of no use, is a finding."""
+        if number not in self._tables:
+            return None
+        try:
+            table = self._tables.get(number)
+        except (DecodeError, LocalProtocolError) as error:
+            text = error.message if error.message.startswith("table") else f"table {number}: {error.message}"
+            self.findings.append(Finding("c1219-unread", text, "data", error.offset, error.hint))
+            return None
+        self.findings += table.findings
+        return table
+
+    def _fits(self, table: VendorTable, number: int) -> bool:
+        """A table of the standard that is longer than a maker is said to fill it is one that he fills otherwise."""
+        if number >= MANUFACTURER or not table.rest:
+            return True
+        text = f"table {number} is {len(table.rest)} octets longer than vendor data say: no register is taken from it"
+        hint = "it may be another maker's meter: vendor=NAME for his data, vendor=Quirks() for the standard"
+        self.findings.append(Finding("c1219-vendor", text, "data", hint=hint))
+        return False
+
     def _before(self) -> Iterator[Reading]:
         for number, period in ((25, LAST_RESET), (24, LAST_SEASON)):
-            table = self._tables.find(number)
+            table = self._find(number)
             if isinstance(table, (PreviousDemandReset, PreviousSeason)):
                 yield from self._registers(table.register_data, period, table.end_date_time)
-        reads = self._tables.find(26)
+        reads = self._find(26)
         if isinstance(reads, SelfReads):
             for number, entry in self_reads(reads):
                 yield from self._registers(entry.register_data, number % 100, entry.end_date_time)
@@ -136,7 +161,7 @@ class _Book:
             yield self._reading(source, Use.CONTINUOUS_DEMAND, demand.cont_cum_demand, None, tier, period)
 
     def _present(self) -> Iterator[Reading]:
-        present, chosen = self._tables.find(28), self._tables.find(27)
+        present, chosen = self._find(28), self._find(27)
         if not isinstance(present, PresentRegisters):
             return
         demands = values = None

@@ -226,6 +226,32 @@ fields = [
 """
 
 
+def test_vendor_data_of_another_meter_give_no_register() -> None:
+    """A table of the standard that is longer than its maker fills it; a maker's own table may be longer."""
+    general = Configuration.build().encode()
+    longer = TableSet({0: general, 23: bytes(12)}, layouts_named("nes"))
+    told: list[Finding] = []
+    assert readings(longer, findings=told) == []
+    assert [finding.code for finding in told] == ["c1219-table-long", "c1219-vendor"]
+    assert "4 octets longer" in told[1].text and "vendor=" in told[1].hint
+    told.clear()
+    assert len(readings(TableSet({0: general, 23: bytes(8)}, layouts_named("nes")), findings=told)) == 2 and not told
+    own = layouts_of(
+        """[[table]]
+number = 2050
+name = "Ours"
+fields = [{ name = "ours", type = "u16", obis = "0-0:96.1.0" }]"""
+    )
+    assert len(readings(TableSet({0: general, 2050: bytes(12)}, own), findings=told)) == 1
+    assert [finding.code for finding in told] == ["c1219-table-long"]
+
+
+def test_a_table_that_cannot_be_decoded_is_no_silent_loss() -> None:
+    told: list[Finding] = []
+    assert readings(TableSet({0: Configuration.build().encode(), 23: bytes(12)}), findings=told) == []
+    assert [finding.code for finding in told] == ["c1219-unread"] and told[0].text.startswith("table ")
+
+
 def test_all_types_of_vendor_data() -> None:
     extra = layouts_of(EVERY_TYPE)
     known = {0: Configuration.build(order="big", int_format=2)}
