@@ -7,6 +7,7 @@ makes a finding of what nobody had asked for.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from metersdk.dialog.evidence import Turn
@@ -40,6 +41,8 @@ class Unasked:
     def over(self, dialog: Dialog[T], last: Turn) -> Dialog[T]:
         """``dialog``, with what comes before its first sending looked at; ``last`` is the turn before it."""
         given_up, self._given_up = self._given_up, True
+        # What this call hears is put down in that turn, too, until it sends something itself.
+        last = replace(last, pieces=[*last.pieces])
         result = yield from self._over(dialog, last, given_up)
         self._given_up = False
         return result

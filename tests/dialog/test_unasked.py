@@ -162,6 +162,14 @@ def test_the_answer_to_a_call_that_was_given_up_is_not_unasked() -> None:
     assert events == []
 
 
+def test_an_answer_that_a_later_call_takes_and_then_goes_on_is_not_unasked() -> None:
+    # The data message of a sign-on, before programming mode.
+    with metersdk.connect("sim://classic") as meter:
+        with meter.programming() as session:
+            assert session.read("1.8.0")
+        assert [finding.code for finding in meter.findings] == []
+
+
 @pytest.mark.parametrize(
     "target",
     [
