@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from os import PathLike
 from typing import Literal, TypeVar
@@ -40,15 +41,17 @@ from metersdk.port.address import aopen_port
 from metersdk.port.drive import AsyncPort, aiterate, arun
 from metersdk.port.target import Address, parse_address
 from metersdk.port.trace import AsyncRecordingPort
+from metersdk.port.turn import InTurn, Iteration, Turn
 
 T = TypeVar("T")
 
 
 class AsyncMeter:
-    """One meter, connected. Made by ``aconnect``; an async context manager; not for several tasks at once.
+    """One meter, connected. Made by ``aconnect``; an async context manager; for one task at a time.
 
     Every method raises a ``MeterError`` (see ``metersdk.errors``) when it fails; the meter stays usable after a
-    ``ServiceError``. ``findings`` holds what was tolerated, ``pushes`` the APDUs that came unasked.
+    ``ServiceError``. A call while another is under way is a ``LocalProtocolError``, and does not disturb that one.
+    ``findings`` holds what was tolerated, ``pushes`` the APDUs that came unasked.
     """
 
     def __init__(self, port: AsyncPort, session: Session, hearing: Hearing, watch: LineWatch | None = None) -> None:
@@ -56,27 +59,41 @@ class AsyncMeter:
         self._session = session
         self._hearing = hearing
         self._watch = watch or LineWatch()
+        self._turn = Turn("await one call after the other; tasks that share a meter take an asyncio.Lock")
+        self._left: list[AsyncGenerator[object, None]] = []
         self._closed = False
         self.findings = hearing.findings
         self.pushes = hearing.pushes
 
     async def _run(self, dialog: Dialog[T]) -> T:
-        return await arun(self._limited(dialog), self._port, self._hearing)
+        with self._turn:
+            limited = self._limited(dialog)
+            await self._end_left()
+            return await arun(limited, self._port, self._hearing)
 
-    async def _pieces(self, dialog: Dialog[object]) -> AsyncIterator[Profile]:
-        async with aiterate(self._limited(dialog), self._port) as events:
-            async for piece in self._hearing.aprofiles(events):
-                yield piece
+    def _pieces(self, dialog: Dialog[object]) -> AsyncIterator[Profile]:
+        return Iteration(self._of(dialog, self._hearing.aprofiles), self._left)
 
-    async def _telegrams(self, dialog: Dialog[object]) -> AsyncIterator[Telegram]:
-        async with aiterate(self._limited(dialog), self._port) as events:
-            async for telegram in self._hearing.atelegrams(events):
-                yield telegram
+    def _telegrams(self, dialog: Dialog[object]) -> AsyncIterator[Telegram]:
+        return Iteration(self._of(dialog, self._hearing.atelegrams), self._left)
 
-    async def _data_sets(self, dialog: Dialog[object]) -> AsyncIterator[DataSet | Withdrawn]:
-        async with aiterate(self._limited(dialog), self._port) as events:
-            async for item in self._hearing.adata_sets(events):
+    def _data_sets(self, dialog: Dialog[object]) -> AsyncIterator[DataSet | Withdrawn]:
+        return Iteration(self._of(dialog, self._hearing.adata_sets), self._left)
+
+    async def _of(
+        self, dialog: Dialog[object], among: Callable[[AsyncIterator[object]], AsyncGenerator[T, None]]
+    ) -> AsyncGenerator[T, None]:
+        limited = self._limited(dialog)
+        with self._turn:
+            await self._end_left()
+        async with aiterate(limited, self._port) as events, aclosing(among(InTurn(events, self._turn))) as wanted:
+            async for item in wanted:
                 yield item
+
+    async def _end_left(self) -> None:
+        """Iterations that were left amid the transfer: the meter hears good-bye before it is asked anything else."""
+        while self._left:
+            await self._left.pop().aclose()
 
     def _limited(self, dialog: Dialog[T]) -> Dialog[T]:
         if self._closed:
@@ -130,7 +147,10 @@ class AsyncMeter:
         return await self._run(self._session.read(obis))
 
     async def registers(self) -> list[Reading]:
-        """All registers of the meter, read with as few requests as it allows."""
+        """All registers of the meter, read with as few requests as it allows.
+
+        Over modes A to C they are those of the last data message, which is kept; ``readout()`` asks for the next one.
+        """
         return await self._run(self._session.registers())
 
     async def readout(self, *, strict: bool = False) -> Readout:
@@ -248,13 +268,15 @@ class AsyncMeter:
     async def close(self) -> None:
         """Release the association, disconnect the link, let go of the port; a second call does nothing.
 
-        Never raises because of the meter or the line.
+        Never raises because of the meter or the line. A call that is under way elsewhere ends with an error.
         """
         if self._closed:
             return
         self._closed = True
         try:
-            await arun(self._watch.over(self._session.close()), self._port, self._hearing)
+            if not self._turn.taken:
+                await self._end_left()
+                await arun(self._watch.over(self._session.close()), self._port, self._hearing)
         finally:
             self._watch.remember()
             await self._port.close()

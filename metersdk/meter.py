@@ -43,16 +43,18 @@ from metersdk.port.drive import Port, iterate, run
 from metersdk.port.memory import memory_for, probe_of
 from metersdk.port.target import Address, parse_address
 from metersdk.port.trace import RecordingPort, went_over_a_line
+from metersdk.port.turn import Turn
 from metersdk.vendor.book import choose, load
 
 T = TypeVar("T")
 
 
 class Meter:
-    """One meter, connected. Made by ``connect``; a context manager; not for several threads at once.
+    """One meter, connected. Made by ``connect``; a context manager; for one thread at a time.
 
     Every method raises a ``MeterError`` (see ``metersdk.errors``) when it fails; the meter stays usable after a
-    ``ServiceError``. ``findings`` holds what was tolerated, ``pushes`` the APDUs that came unasked.
+    ``ServiceError``. A call while another is under way is a ``LocalProtocolError``, and does not disturb that one.
+    ``findings`` holds what was tolerated, ``pushes`` the APDUs that came unasked.
     """
 
     def __init__(self, port: Port, session: Session, hearing: Hearing, watch: LineWatch | None = None) -> None:
@@ -60,24 +62,26 @@ class Meter:
         self._session = session
         self._hearing = hearing
         self._watch = watch or LineWatch()
+        self._turn = Turn(f"one Meter is for one thread at a time: wait, or connect({port.name!r}) again")
         self._closed = False
         self.findings = hearing.findings
         self.pushes = hearing.pushes
 
     def _run(self, dialog: Dialog[T]) -> T:
-        return run(self._limited(dialog), self._port, self._hearing)
+        with self._turn:
+            return run(self._limited(dialog), self._port, self._hearing)
 
     def _pieces(self, dialog: Dialog[object]) -> Iterator[Profile]:
         with iterate(self._limited(dialog), self._port) as events:
-            yield from self._hearing.profiles(events)
+            yield from self._hearing.profiles(self._turn.each(events))
 
     def _telegrams(self, dialog: Dialog[object]) -> Iterator[Telegram]:
         with iterate(self._limited(dialog), self._port) as events:
-            yield from self._hearing.telegrams(events)
+            yield from self._hearing.telegrams(self._turn.each(events))
 
     def _data_sets(self, dialog: Dialog[object]) -> Iterator[DataSet | Withdrawn]:
         with iterate(self._limited(dialog), self._port) as events:
-            yield from self._hearing.data_sets(events)
+            yield from self._hearing.data_sets(self._turn.each(events))
 
     def _limited(self, dialog: Dialog[T]) -> Dialog[T]:
         if self._closed:
@@ -129,7 +133,10 @@ class Meter:
         return self._run(self._session.read(obis))
 
     def registers(self) -> list[Reading]:
-        """All registers of the meter, read with as few requests as it allows."""
+        """All registers of the meter, read with as few requests as it allows.
+
+        Over modes A to C they are those of the last data message, which is kept; ``readout()`` asks for the next one.
+        """
         return self._run(self._session.registers())
 
     def readout(self, *, strict: bool = False) -> Readout:
@@ -247,13 +254,14 @@ class Meter:
     def close(self) -> None:
         """Release the association, disconnect the link, let go of the port; a second call does nothing.
 
-        Never raises because of the meter or the line.
+        Never raises because of the meter or the line. A call that is under way elsewhere ends with an error.
         """
         if self._closed:
             return
         self._closed = True
         try:
-            run(self._watch.over(self._session.close()), self._port, self._hearing)
+            if not self._turn.taken:
+                run(self._watch.over(self._session.close()), self._port, self._hearing)
         finally:
             self._watch.remember()
             self._port.close()

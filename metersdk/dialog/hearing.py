@@ -6,7 +6,7 @@ But for secrets that are about to be sent: those are for the record of the sessi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 
 from metersdk.apdu.dataset import DataSet
 from metersdk.dialog.iec62056_21_readout import Withdrawn
@@ -60,7 +60,7 @@ class Hearing:
             else:
                 self(event)
 
-    async def adata_sets(self, events: AsyncIterable[object]) -> AsyncIterator[DataSet | Withdrawn]:
+    async def adata_sets(self, events: AsyncIterable[object]) -> AsyncGenerator[DataSet | Withdrawn, None]:
         """The same for asyncio."""
         async for event in events:
             if isinstance(event, DataSet | Withdrawn):
@@ -76,7 +76,7 @@ class Hearing:
             else:
                 self(event)
 
-    async def atelegrams(self, events: AsyncIterable[object]) -> AsyncIterator[Telegram]:
+    async def atelegrams(self, events: AsyncIterable[object]) -> AsyncGenerator[Telegram, None]:
         """The same for asyncio."""
         async for event in events:
             if isinstance(event, Telegram):
@@ -84,7 +84,7 @@ class Hearing:
             else:
                 self(event)
 
-    async def aprofiles(self, events: AsyncIterable[object]) -> AsyncIterator[Profile]:
+    async def aprofiles(self, events: AsyncIterable[object]) -> AsyncGenerator[Profile, None]:
         """The same for asyncio."""
         async for event in events:
             if isinstance(event, Profile):
