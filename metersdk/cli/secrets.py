@@ -35,7 +35,10 @@ def password(source: str) -> Secret:
             return _asked()
         case "env" if name:
             if name not in os.environ:
-                raise LocalProtocolError(f"the environment variable {name} is not set")
+                raise LocalProtocolError(
+                    f"the environment variable {name} is not set",
+                    hint=f"export {name}=... in this shell, or --password-from - to be asked",
+                )
             return Secret(os.environ[name])
         case "file" if name:
             return Secret(read_private(name).rstrip(b"\r\n"))

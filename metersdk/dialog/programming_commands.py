@@ -57,8 +57,15 @@ def computed(algorithm: Algorithm, operand: bytes, password: Secret) -> bytes:
     except MeterError:
         raise
     except Exception as error:
-        # A plug-in; what its error says may hold the password.
-        raise LocalProtocolError(f"the secure algorithm failed with {type(error).__name__}") from None
+        # A plug-in; what its error says may hold the password, the place where it happened does not.
+        name, place = getattr(algorithm, "__qualname__", "it"), error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = f", line {place.tb_lineno} of {place.tb_frame.f_code.co_filename}" if place is not None else ""
+        raise LocalProtocolError(
+            f"the secure algorithm failed with {type(error).__name__} ({name}{where})",
+            hint="it gets the operand as bytes and the password as Secret, whose octets are bytes(password)",
+        ) from None
 
 
 def in_parts(whole: Command) -> list[Command]:

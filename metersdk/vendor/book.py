@@ -167,7 +167,11 @@ def _of_package(package: str) -> list[Family]:
     try:
         files = [file for file in resources.files(package).iterdir() if file.name.endswith(".toml")]
     except (ImportError, OSError) as error:
-        raise LocalProtocolError(f"the plug-in {package} cannot be read: {error}", layer="data") from None
+        raise LocalProtocolError(
+            f"the plug-in {package} cannot be read: {error}",
+            layer="data",
+            hint=f"install anew, or remove, what has it as entry point of {GROUP}",
+        ) from None
     return [
         parse_family(file.read_text("utf-8"), file.name.removesuffix(".toml"), f"{package}:{file.name}")
         for file in sorted(files, key=lambda file: file.name)

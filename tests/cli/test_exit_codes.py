@@ -120,6 +120,20 @@ def test_used_wrongly(cli: Any, words: tuple[object, ...], kind: str) -> None:
     proved(cli, 2, kind, *words)
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("regsters", SIM), "Did you mean 'registers'?"),
+        (("registers", SIM, "--jsn"), "--json"),
+        (("registers", SIM, "--password-from", "env:NO_SUCH_VARIABLE"), "export NO_SUCH_VARIABLE="),
+    ],
+)
+def test_what_was_meant_is_named(cli: Any, words: tuple[str, ...], wanted: str) -> None:
+    ran = cli(*words)
+    assert ran.code == 2 and wanted in ran.err
+    assert cli("xyzzy").err.rstrip().endswith("No such command 'xyzzy'.")
+
+
 def test_interrupted(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*args: object, **more: object) -> None:
         raise KeyboardInterrupt

@@ -190,6 +190,17 @@ def test_energomera() -> None:
             energomera(operand, Secret("777777"))
 
 
+def test_an_algorithm_that_fails_is_named_with_its_place_and_no_secret() -> None:
+    def mine(operand: bytes, password: bytes) -> bytes:
+        raise ValueError(f"no good: {bytes(password)!r}")
+
+    line = port(meter(passwords={2: Secret("777777")}, operand=b"1234ABCD"))
+    with pytest.raises(LocalProtocolError, match=r"ValueError \(.*mine, line \d+ of .*test_programming") as told:
+        session(line, password="777777", level=2, algorithm=mine)
+    assert "777777" not in str(told.value) and "bytes(password)" in told.value.hint
+    assert B0 in text(line, "client")
+
+
 def test_algorithms_by_name() -> None:
     def mine(operand: bytes, password: Secret) -> bytes:
         return operand[::-1] + bytes(password)
