@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from metersdk.apdu.psem_security import Padding
 from metersdk.dialog.psem import Psem
 from metersdk.effects import Dialog, Emit, State
-from metersdk.errors import DecodeError, Finding, PsemError
+from metersdk.errors import AuthenticationFailed, DecodeError, Finding, PsemError
 from metersdk.model.quirks import Quirks
 
 FamilyOf: TypeAlias = Callable[[str, str], tuple[Quirks, str] | None]
@@ -43,6 +43,14 @@ class FamilyChoice:
         yield from self.look(psem)
         return self.quirks.psem_padding
 
+    def advise(self, error: BaseException, key: object) -> None:
+        """A password that is refused may be filled up wrongly, where nobody has said whose meter it is."""
+        if isinstance(error, AuthenticationFailed) and key is None and not self.quirks.family:
+            error.hint = (
+                "check the password, and whose meter it is: its maker may fill it up otherwise (vendor=, --vendor); "
+                "do not retry blindly, many meters lock"
+            )
+
     def look(self, psem: Psem) -> Dialog[None]:
         """Read table 1, once; where it is refused, another try may have more rights."""
         if self._families is None:
@@ -60,7 +68,7 @@ class FamilyChoice:
     def _adopt(self, quirks: Quirks, sure: str, name: str) -> Dialog[None]:
         before, self.quirks = self.quirks, replace(quirks, allow_plaintext=self.quirks.allow_plaintext)
         yield Emit(State("family", quirks.family))
-        text = f"vendor data of {quirks.family} hold: table 1 says {name} ({sure})"
+        text = f"vendor data of {quirks.family} hold: table 1 says {name} (match: {sure})"
         hint = "vendor=NAME (--vendor) names another, vendor=Quirks() keeps to the standard"
         if _opening(before) != _opening(quirks):
             hint = f"it is signed on to in its own way with vendor={quirks.family!r}; vendor=Quirks() is the standard"

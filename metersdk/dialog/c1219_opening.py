@@ -98,6 +98,7 @@ class C1218Opener:
             yield from self._reach(link)
             found = yield from self._signed_on(psem)
         except (MeterError, Cancel) as error:
+            self._choice.advise(error, self._settings.key)
             yield from psem.close()
             if self._retries is not None and psem.identification is None and isinstance(error, RemoteProtocolError):
                 # Octets of somebody else, or light.

@@ -129,7 +129,8 @@ class C1222Opener:
             wanted = replace(self._who.sign_on(self.quirks), ask_padding=self._choice.padding, idle=IDLE)
             found = yield from psem.sign_on(wanted)
             yield from self._choice.look(psem)
-        except (MeterError, Cancel):
+        except (MeterError, Cancel) as error:
+            self._choice.advise(error, self._who.key)
             yield from psem.close()
             raise
         return psem, Identity(

@@ -11,7 +11,7 @@ from metersdk.dialog.c1219_family import FamilyOf
 from metersdk.dialog.hearing import Hearing
 from metersdk.dialog.opening import open_session
 from metersdk.effects import State
-from metersdk.errors import Finding
+from metersdk.errors import AuthenticationFailed, Finding
 from metersdk.meter import Meter
 from metersdk.model.quirks import Quirks
 from metersdk.port.drive import run
@@ -45,7 +45,7 @@ def test_table_1_tells_what_fills_the_password_up() -> None:
     assert ZERO in sent(line) and NUL not in sent(line)
     assert [event.name for event in events if isinstance(event, State)].count("family") == 1
     found = next(event for event in events if isinstance(event, Finding))
-    assert found.code == "c12-family" and "elster-a3" in found.text and "ELST A3RL (unverified)" in found.text
+    assert found.code == "c12-family" and "elster-a3" in found.text and "ELST A3RL (match: unverified)" in found.text
     # That it is woken up comes too late by then.
     assert "vendor='elster-a3'" in found.hint
     # Another session knows it from the start.
@@ -61,6 +61,13 @@ def test_without_a_family_the_standard_holds(known: bool) -> None:
     assert meter.identity.family is None and NUL in sent(line) and findings(events) == []
 
 
+@pytest.mark.parametrize(("changes", "told"), [((), True), (ELSTER, False)])
+def test_a_refused_password_may_be_filled_up_wrongly(changes: tuple[tuple[str, str], ...], told: bool) -> None:
+    with pytest.raises(AuthenticationFailed) as caught:
+        connect(C1219Rig(changes=changes, password="00000000"), load().ansi_quirks)
+    assert ("--vendor" in caught.value.hint) is told and "many meters lock" in caught.value.hint
+
+
 def test_without_a_password_too() -> None:
     meter, line, _ = connect(C1219Rig(changes=ELSTER, password=None), load().ansi_quirks)
     assert meter.identity.family == "elster-a3" and b"\x51" + READER.encode() not in sent(line)
@@ -72,7 +79,7 @@ def test_tables_of_the_family_are_decoded_its_way() -> None:
     meter, _, events = connect(C1219Rig(), lambda manufacturer, model: (quirks, f"{manufacturer}-{model}"))
     assert meter.table(5).NAME == "Ours"  # type: ignore[attr-defined]
     found = next(event for event in events if isinstance(event, Finding))
-    assert "MSDK SMALL (MSDK-SMALL)" in found.text and "vendor=Quirks()" in found.hint
+    assert "MSDK SMALL (match: MSDK-SMALL)" in found.text and "vendor=Quirks()" in found.hint
 
 
 def test_a_table_that_only_the_password_opens_tells_it_late() -> None:
