@@ -269,7 +269,8 @@ def _identify(line: OpticalLine, settings: SignOn, deadline: float) -> Dialog[Id
                     requests = max(requests, _REQUESTS_DAMAGED)
                     break
                 _note_preamble(line, request, seen[:start])
-                line.take(end)
+                line.skip(start)
+                line.take(end - start)
                 line.findings += identification.findings
                 yield Emit(State("identified", identification.raw.decode("latin-1")))
                 return identification

@@ -16,6 +16,8 @@ Parity: TypeAlias = Literal["software", "hardware"]
 CHARACTER_BITS = 10
 # Positions of parity errors named one by one; beyond them a count says enough.
 _NAMED_ERRORS = 8
+# From so many octets on their parity tells the format.
+_TELLING = 8
 # Octets that light alone may make during a silence; more of them are a message.
 _STRAY_OCTETS = 3
 # The tail of a bad block may be long; what goes on after so much of it is no block, but light or a pusher.
@@ -170,9 +172,17 @@ class OpticalLine:
         self.position += len(octets)
         return text
 
+    def skip(self, count: int) -> None:
+        """Drop octets that are not the meter's: an echo, noise. They tell nothing of its parity."""
+        self.buffer.drop(count)
+        self.position += count
+
     @property
     def _form(self) -> str:
         """A format without even parity, if the line has one: a short message alone does not tell."""
+        if self.total.octets >= _TELLING and self.total.odd > max(1, 4 * self.total.high):
+            # Echoes and noise may have bit 7 set here and there.
+            return "8N1"
         return next((tally.form for tally in (self.tally, self.total) if tally.form not in ("7E1", "")), "")
 
     @property

@@ -23,6 +23,7 @@ _BREAKS = 1
 _PAUSE, _HEARD_OUT = 0.15, 1.2
 
 ACKNOWLEDGE = bytes((ACK,))
+_OCTETS = {"ack": ACKNOWLEDGE, "nak": bytes((NAK,))}
 
 
 class Silence(Enum):
@@ -73,6 +74,10 @@ class ProgrammingLine:
         self._heard: float | None = None
         self._sent = 0.0
         self._echo_due = False
+        # The echo of an ACK or NAK of ours has come.
+        self._octet_returned = False
+        # Address of the present question; of one that was put twice, so that a second answer to it may come yet.
+        self._asked = self._twice = b""
 
     def encode(self, command: Command) -> bytes:
         """The octets of ``command`` on this line."""
@@ -87,7 +92,7 @@ class ProgrammingLine:
         """Take what a probe returned of the option select off the buffer: it begins with ACK, too."""
         seen = self.line.peek()
         starts = [at for at in (seen.find(SOH), seen.find(STX)) if at >= 0]
-        self.line.take(min(starts) if starts else echo_of(self.line.sent, seen)[1])
+        self.line.skip(min(starts) if starts else echo_of(self.line.sent, seen)[1])
 
     def ask(self, command: Command | None, deadline: float, silence: Silence, *, once: bool = False) -> Dialog[Answer]:
         """Send ``command``, ACK if it is None; the answer, proved.
@@ -99,6 +104,8 @@ class ProgrammingLine:
             ChecksumError: damaged after all repeats.
             MeterReportedError: NAK, code ``"NAK"``.
         """
+        if command is not None:
+            self._asked = _address(command.data)
         yield from self._send(command)
         return (yield from self.hear(command, deadline, silence, once=once))
 
@@ -119,6 +126,7 @@ class ProgrammingLine:
                     raise _silence(silence)
                 self.line.note("no-answer", "nothing came; asked again")
                 if silence is Silence.REPEAT:
+                    self._twice = self._asked
                     yield from self._send(command)
                 else:
                     self.doubt = True
@@ -148,6 +156,9 @@ class ProgrammingLine:
             if answer is not None and self._is_proved(answer):
                 if answer.nuls:
                     self.line.note("nul", "NULs amid the data")
+                if self._is_late(answer):
+                    self.line.note("answer-late", "a second answer to a question that was put twice; it is dropped")
+                    continue
                 return answer
             damaged += 1
             if answer is None and silence is Silence.GIVE_UP:
@@ -194,12 +205,14 @@ class ProgrammingLine:
             line.note("unasked", "octets that nobody asked for, before a command")
         self._sent = line.left((yield from line.send(message)))
         self._echo_due = len(message) > 1
+        self._octet_returned = False
         if line.echo != "none":
             # Of a partial echo nothing tells but that it comes before the meter may speak.
             until = self._sent + self._reaction / 2
             while (yield from line.wait_until(until)):
                 pass
-            line.take(len(message) if line.peek().startswith(message) else None)
+            self._octet_returned = line.peek().startswith(message)
+            line.skip(len(message) if self._octet_returned else len(line.buffer))
             self._echo_due = False
 
     def _message(self, scanner: AnswerScanner, deadline: float) -> Dialog[None]:
@@ -236,7 +249,7 @@ class ProgrammingLine:
         line = self.line
         seen = line.peek()
         if seen.startswith(line.sent):
-            line.take(len(line.sent))
+            line.skip(len(line.sent))
             self._echo_due = False
             if line.echo == "none":
                 line.echo = "full"
@@ -248,6 +261,10 @@ class ProgrammingLine:
     def _is_ours(self, answer: Answer) -> bool:
         """What remains of our own light: no meter sends P1, R, W or E, nor our own text with a wrong BCC."""
         ours = answer.kind == "command" and answer.command[:1] not in ("B", "") and answer.command != "P0"
+        if answer.kind in ("ack", "nak"):
+            # A fast meter may answer before a slow head has returned the octet. None answers NAK with NAK.
+            ours = self.line.echo != "none" and self.line.sent == _OCTETS[answer.kind] and not self._octet_returned
+            self._octet_returned = self._octet_returned or ours
         if answer.kind == "data" and not answer.fits:
             ours = bool(answer.text) and (answer.text or b"") in self.line.sent
         if answer.kind == "broken":
@@ -256,6 +273,13 @@ class ProgrammingLine:
             self.line.echo = "partial"
             self.line.note("echo-partial", "the probe returns part of what it sends")
         return ours
+
+    def _is_late(self, answer: Answer) -> bool:
+        """Whether it answers the question before, which was put twice because its answer took so long."""
+        late = answer.kind == "data" and _address(answer.text) == self._twice != self._asked and bool(self._twice)
+        if late:
+            self._twice = b""
+        return late
 
     def _is_proved(self, answer: Answer) -> bool:
         if answer.kind == "ack":
@@ -279,6 +303,10 @@ class ProgrammingLine:
                 "Quirks(block_check='add'), or a file for --vendor that says so, spares the repeat",
             )
         return again
+
+
+def _address(text: bytes | None) -> bytes:
+    return (text or b"").partition(b"(")[0]
 
 
 def _silence(silence: Silence) -> NoAnswer:

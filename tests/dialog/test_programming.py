@@ -14,7 +14,7 @@ from metersdk.dialog.iec62056_21 import SignedOn, SignOn, sign_on
 from metersdk.dialog.iec62056_21_meter import MeterFaults, OpticalMeter, serve
 from metersdk.dialog.programming import Block, ProgrammingSettings, open_programming
 from metersdk.dialog.programming_meter import CommandFaults
-from metersdk.effects import Dialog
+from metersdk.effects import Dialog, Receive, Send, SetLine, Sleep
 from metersdk.errors import (
     AuthenticationFailed,
     ChecksumError,
@@ -505,3 +505,47 @@ def test_liberties_of_an_answer_are_told(answer: bytes, values: list[str], told:
     opened = session(line, heard)
     found = run(opened.read("1.8.0"), line, heard.append)
     assert [str(each.value) for each in found] == values and codes(heard) == told
+
+
+def test_a_second_answer_to_the_question_before_is_dropped() -> None:
+    def slow() -> Dialog[None]:
+        yield SetLine(300)
+        yield from heard_to(b"\n")
+        yield Sleep(0.2)
+        yield Send(to_line(b"/ABC0METER\r\n"))
+        yield from heard_to(b"\n")
+        yield Sleep(0.2)
+        yield Send(b"\x06")
+        # It answers after 6 s, once for each time it was asked; and the next question lies there by then.
+        yield from heard_to(b"\x03", b"\x5a")
+        yield Sleep(6.0)
+        for name in (b"1.8.0(1)", b"1.8.0(1)", b"C.1(7)"):
+            yield Send(to_line(block(name)))
+            yield Sleep(1.0)
+
+    line = VirtualPort(slow(), LINE)
+    heard: list[Any] = []
+    opened = session(line, heard, password=None)
+    (first,) = run(opened.read("1.8.0"), line, heard.append)
+    (second,) = run(opened.read("C.1"), line, heard.append)
+    assert (first.address, second.address, second.value.text) == ("1.8.0", "C.1", "7")
+    assert codes(heard) == ["no-operand", "no-answer", "answer-late"]
+
+
+def heard_to(*ends: bytes) -> Dialog[None]:
+    octets = b""
+    while not octets.endswith(ends):
+        octets += yield Receive(3600)
+
+
+@pytest.mark.parametrize("identification", [b"/ABC5METER", b"/ABc5METER"])
+def test_the_echo_of_a_nak_is_no_nak_of_the_meter(identification: bytes) -> None:
+    # A fast meter, and a head that hands on what it hears 16 ms late.
+    side = meter(identification=identification, faults=CommandFaults(good_commands=2, bad_bcc=1))
+    line = port(side, replace(LINE, echo="full", latency=0.016))
+    heard: list[Any] = []
+    opened = session(line, heard)
+    for _ in range(3):
+        (found,) = run(opened.read("1.8.0"), line, heard.append)
+        assert str(found.value) == "001846.0*kWh"
+    assert "nak" not in codes(heard) and codes(heard).count("block-repeated") == 1
