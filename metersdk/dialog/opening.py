@@ -50,6 +50,9 @@ INVOCATION_COUNTER = Obis("0.0.43.1.0.255")
 # Flags, format, addresses, control and two check sequences of the longest HDLC frame; 8N1.
 _FRAME_OVERHEAD = 17
 _CHARACTER_BITS = 10
+# The longest APDU that is offered. No datagram is longer than 65507 octets, and one that goes in fragments is lost with
+# each of them. 1280 octets go whole over every path (RFC 8200, 5), less 40 of IPv6, 8 of UDP, 8 of the wrapper.
+_STREAM_PDU, _DATAGRAM_PDU = 65535, 1224
 # Seconds for the good-bye of an opening that failed half-way.
 _FAREWELL = 2.0
 # Seconds that a meter amid its data message, or noise, may keep the line busy before it is told to stop.
@@ -171,6 +174,7 @@ class Plan:
                 password=password,
                 keys=keys,
                 security=security,
+                max_pdu=_DATAGRAM_PDU if medium == "datagram" else _STREAM_PDU,
                 timeout=timing.response,
             ),
             c1219=C1219Settings(
@@ -314,7 +318,12 @@ def _open_session(plan: Plan) -> Dialog[Session]:
     if keys is None or keys.counter is not None or plan.protocol == "c1222":
         return (yield from _open_planned(plan))
     # A meter takes only counters above the last it saw, and tells the public client which that was.
-    public = AssociationSettings(client=PUBLIC_CLIENT, server=plan.association.server, timeout=plan.timing.response)
+    public = AssociationSettings(
+        client=PUBLIC_CLIENT,
+        server=plan.association.server,
+        max_pdu=plan.association.max_pdu,
+        timeout=plan.timing.response,
+    )
     asking = yield from _open_planned(replace(plan, association=public))
     if not isinstance(asking, DlmsSession):
         return asking
