@@ -49,6 +49,15 @@ def meter_of(readout: bytes, identification: bytes = b"/ABC5METER", **line: Any)
     return Meter(port, drive.run(open_session(plan), port, hearing), hearing)
 
 
+@pytest.mark.parametrize("zone", [None, UTC])
+@pytest.mark.parametrize("start", [datetime.min, datetime(1926, 11, 1)])
+def test_bounds_that_two_digits_of_a_year_cannot_name(start: datetime, zone: Any) -> None:
+    """1926 is not asked for as 2026, nor 9999 as 1999."""
+    with metersdk.connect("sim://classic", vendor=CET) as meter:
+        everything = meter.get_profile(start=start.replace(tzinfo=zone), stop=datetime.max.replace(tzinfo=zone))
+        assert len(everything) == len(meter.get_profile()) > 0
+
+
 def test_a_profile_whatever_the_meter_speaks() -> None:
     query: dict[str, Any] = {"start": "2026-10-25T00:15:00+02:00", "stop": "2026-10-26T00:00:00+01:00"}
     with metersdk.connect(MODE_C, vendor=CET) as text, metersdk.connect("sim://residential") as dlms:
