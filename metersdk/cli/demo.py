@@ -9,6 +9,8 @@ from metersdk.cli.demo_tours import TOURS
 from metersdk.cli.output import Output, pairs, program
 from metersdk.simulator.server import Simulator
 
+_NETWORK = "--listen tcp://127.0.0.1:4059"
+
 
 def demo(out: Output, kind: str, folder: str, speed: str) -> None:
     place = Path(folder)
@@ -35,7 +37,7 @@ def demo(out: Output, kind: str, folder: str, speed: str) -> None:
                 *(((" Load profile", f"{csv}"),) if home is not None else ()),
                 (" Recorded session", f"{session}"),
                 (" Look at it", f"{program()} trace {session}"),
-                (" Play with it", f"{program()} simulate --image {tour.image} --listen {tour.listen}"),
+                (" Play with it", f"{program()} simulate --image {tour.image} --listen {tour.listen} {_NETWORK}"),
             )
         )
     )
