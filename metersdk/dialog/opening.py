@@ -24,14 +24,24 @@ from metersdk.dialog.names import AuthenticationName as AuthenticationName
 from metersdk.dialog.names import ProtocolName as ProtocolName
 from metersdk.dialog.names import SecurityName as SecurityName
 from metersdk.dialog.optical import OpticalTiming
+from metersdk.dialog.passing import passed
 from metersdk.dialog.push_session import PushSession
 from metersdk.dialog.pushers import PUSH_BAUDS, Ear, Pusher, PushLine
 from metersdk.dialog.readout import ReadoutSession, SignedOnSource
 from metersdk.dialog.session import DlmsSession, Session
 from metersdk.dialog.timing import Timing, limited
 from metersdk.dialog.wrapper_link import WrapperLink
-from metersdk.effects import Dialog, Emit, Now, SetLine, State
-from metersdk.errors import Cancel, DecodeError, FrameError, LocalProtocolError, MeterError, NoAnswer, ServiceError
+from metersdk.effects import Answer, Dialog, Effect, Emit, Now, SetLine, State
+from metersdk.errors import (
+    Cancel,
+    DecodeError,
+    Finding,
+    FrameError,
+    LocalProtocolError,
+    MeterError,
+    NoAnswer,
+    ServiceError,
+)
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.hdlc import Frame, FrameKind, control_octet
 from metersdk.frame.hdlc_address import Address
@@ -473,11 +483,22 @@ def _c1218_tried(plan: Plan, buffer: ReceiveBuffer) -> Dialog[Session | None]:
     """Nobody speaks HDLC either: an ANSI meter is deaf to both. None if nobody acknowledges a packet of C12.18."""
     yield Emit(State("direct-c1218", f"nor to HDLC; trying ANSI C12.18 at {plan.c1219.baud} Bd"))
     buffer.clear()
+    told: list[Emit] = []
+
+    def held(effect: Effect) -> Dialog[Answer]:
+        if isinstance(effect, Emit) and isinstance(effect.event, Finding):
+            told.append(effect)
+            return None
+        return (yield effect)
+
     try:
-        return (yield from _c1218(plan, buffer, retries=_C1218_REPEATS))
+        session = yield from passed(_c1218(plan, buffer, retries=_C1218_REPEATS), held)
     except NoAnswer:
+        # That nobody acknowledges tells nothing of the line where nobody is.
         buffer.clear()
         return None
+    yield from told
+    return session
 
 
 def _recovered(plan: Plan, buffer: ReceiveBuffer, silence: NoAnswer) -> Dialog[SignedOn]:

@@ -12,7 +12,7 @@ from metersdk.dialog.readout import ReadoutSession
 from metersdk.dialog.session import DlmsSession, Session
 from metersdk.dialog.timing import Timing
 from metersdk.effects import Dialog, Receive, Send, State
-from metersdk.errors import LinkError, LocalProtocolError, NoAnswer, PortClosed
+from metersdk.errors import Finding, LinkError, LocalProtocolError, NoAnswer, PortClosed
 from metersdk.frame.hdlc import Frame, FrameKind, control_octet
 from metersdk.frame.iec62056_21 import SIGN_OFF, to_line
 from metersdk.model.quirks import Quirks
@@ -154,6 +154,14 @@ def test_a_dead_line_is_given_up_in_time_with_the_first_error(protocol: str, lim
     assert caught.value.state == "sign-on"
     assert port.now() <= limit
     assert sent(port)[-1] == to_line(b"/?!\r\n")
+
+
+def test_what_was_tried_in_vain_on_a_dead_line_is_no_finding() -> None:
+    told: list[object] = []
+    with pytest.raises(NoAnswer):
+        run(open_session(plan("auto")), silent_line(), told.append)
+    assert "direct-c1218" in [each.name for each in told if isinstance(each, State)]
+    assert [each for each in told if isinstance(each, Finding)] == []
 
 
 def test_a_noisy_line_is_given_up_in_time() -> None:
