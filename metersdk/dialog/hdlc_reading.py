@@ -40,8 +40,7 @@ def hear_answer(
     """
     heard: bytes = yield Receive(min(condition.patience, limit.at - now))
     now = yield Now()
-    _, head = transfer.step
-    found = expected(heard, head, transfer.most_information)
+    found = expected(heard, transfer.answer, transfer.most_information)
     if found is None:
         transfer.surprises += 1
         _leave(transfer, buffer, heard)
@@ -69,9 +68,9 @@ def read_on(
     wait, wait_on = Receive(min(timeout, limit.at - now)), Receive(min(timeout, limit.span))
     asked = follow(TURNS, transfer.turn, TurnEvent.POLL)
     answered = follow(TURNS, asked, TurnEvent.FINAL)
-    most, counts = transfer.most_information, buffer.counts
+    steps, into, counts, most = transfer.steps, transfer.into, buffer.counts, transfer.most_information
     while not transfer.ready:
-        poll, head = transfer.step
+        poll, head = steps[into.expected]
         yield poll
         transfer.turn = asked
         heard: bytes = yield wait

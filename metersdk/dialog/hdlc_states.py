@@ -252,13 +252,14 @@ class Assembly:
         limit: octets of the APDU at most, LLC header not counted.
     """
 
-    __slots__ = ("_empty", "_pieces", "_size", "limit")
+    __slots__ = ("_empty", "_most", "_pieces", "_size", "limit")
 
     # The LLC header travels in the first segment.
     _LLC = 3
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self._most = limit + self._LLC
         self.clear()
 
     def clear(self) -> None:
@@ -278,12 +279,13 @@ class Assembly:
         Raises:
             LimitExceeded: longer than the limit, or a row of empty fields.
         """
-        if not information:
+        size = len(information)
+        self._size += size
+        if not size:
             self._empty += 1
             if self._empty > MAX_EMPTY_FRAMES:
                 raise LimitExceeded(f"{self._empty} I frames without octets in one APDU", layer="link")
-        self._size += len(information)
-        if self._size > self.limit + self._LLC:
+        elif self._size > self._most:
             text = f"an APDU of more than {self.limit} octets"
             raise LimitExceeded(text, layer="link", data=self._pieces[0] if self._pieces else information)
         self._pieces.append(information)

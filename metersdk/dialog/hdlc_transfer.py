@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from metersdk.dialog.hdlc_states import FLOWS, TURNS, Assembly, Flow, ReceiveWindow, SendWindow, Turn, TurnEvent, follow
+from metersdk.dialog.hdlc_states import (
+    FLOWS,
+    MODULUS,
+    TURNS,
+    Assembly,
+    Flow,
+    ReceiveWindow,
+    SendWindow,
+    Turn,
+    TurnEvent,
+    follow,
+)
 from metersdk.dialog.hdlc_station import CONNECT_AGAIN, Findings, without_llc
 from metersdk.effects import Send
 from metersdk.errors import LinkError
@@ -111,7 +122,7 @@ class PrimaryTransfer(Transfer):
         self.on_line = 0.0
         self._notes = notes
         self._out_of_step = 0
-        self._steps: dict[tuple[int, int], tuple[Send, bytes]] = {}
+        self._steps: dict[int, list[tuple[Send, bytes]]] = {}
 
     @property
     def asks(self) -> FrameKind:
@@ -185,15 +196,23 @@ class PrimaryTransfer(Transfer):
         return self.assembly.pending and not self.out.outstanding and self.detours < _MAX_DETOURS
 
     @property
-    def step(self) -> tuple[Send, bytes]:
-        """RR with the present N(R), and the header of the I frame that it asks for; made once for all numbers."""
-        numbers = self.out.next_number, self.into.expected
-        step = self._steps.get(numbers)
-        if step is None:
-            control = control_octet(FrameKind.I, poll=True, receive=numbers[0], send=numbers[1])
-            answer = Frame(self._source, self._destination, control)
-            step = self._steps[numbers] = Send(self.frame(FrameKind.RR).encode()), answer.header
-        return step
+    def answer(self) -> bytes:
+        """Header of the I frame that is next in order and acknowledges all."""
+        return self._answer(self.into.expected)
+
+    @property
+    def steps(self) -> list[tuple[Send, bytes]]:
+        """For each V(R), with the present V(S): RR, and the header of the I frame that it asks for; made once."""
+        number = self.out.next_number
+        if number not in self._steps:
+            controls = [control_octet(FrameKind.RR, poll=True, receive=receive) for receive in range(MODULUS)]
+            polls = [Send(Frame(self._destination, self._source, control).encode()) for control in controls]
+            self._steps[number] = list(zip(polls, map(self._answer, range(MODULUS)), strict=True))
+        return self._steps[number]
+
+    def _answer(self, number: int) -> bytes:
+        control = control_octet(FrameKind.I, poll=True, receive=self.out.next_number, send=number)
+        return Frame(self._source, self._destination, control).header
 
     def acknowledge_all(self) -> None:
         """Take N(R) of a frame that acknowledges all that was sent."""
