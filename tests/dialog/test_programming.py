@@ -538,11 +538,12 @@ def heard_to(*ends: bytes) -> Dialog[None]:
         octets += yield Receive(3600)
 
 
+@pytest.mark.parametrize("latency", [0.0, 0.005, 0.016, 0.03])
 @pytest.mark.parametrize("identification", [b"/ABC5METER", b"/ABc5METER"])
-def test_the_echo_of_a_nak_is_no_nak_of_the_meter(identification: bytes) -> None:
-    # A fast meter, and a head that hands on what it hears 16 ms late.
+def test_the_echo_of_a_nak_is_no_nak_of_the_meter(identification: bytes, latency: float) -> None:
+    # A fast meter, and a head that hands on what it hears late.
     side = meter(identification=identification, faults=CommandFaults(good_commands=2, bad_bcc=1))
-    line = port(side, replace(LINE, echo="full", latency=0.016))
+    line = port(side, replace(LINE, echo="full", latency=latency))
     heard: list[Any] = []
     opened = session(line, heard)
     for _ in range(3):
