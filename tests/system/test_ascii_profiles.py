@@ -166,7 +166,7 @@ def test_on_the_command_line(target: str, capsys: pytest.CaptureFixture[str]) ->
     assert run(["events", target, "--last", "30d", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["command"] == "events" and len(document["events"]) == len(table) - 1
-    assert set(document["events"][0]) == {"time", "log", "code", "text", "status", "values"}
+    assert set(document["events"][0]) == {"time", "log", "code", "text", "status", "values", "basis"}
     assert run(["profile", target, "--last", "3h"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 13
 
