@@ -21,8 +21,8 @@ from metersdk.dialog.programming_commands import Values
 from metersdk.dialog.session import Session
 from metersdk.dialog.timing import Timing
 from metersdk.dialog.watching import LineWatch
-from metersdk.effects import Dialog
-from metersdk.errors import LocalProtocolError, MeterError
+from metersdk.effects import Dialog, Progress, Push, State
+from metersdk.errors import Finding, LocalProtocolError, MeterError
 from metersdk.meter import meter_closed, plan_for, round_trip_of, watched
 from metersdk.model.clock import DateTime
 from metersdk.model.cosem.view import ObjectView
@@ -417,7 +417,7 @@ def aconnect(
     vendor: str | PathLike[str] | Quirks | None = None,
     timing: Timing | None = None,
     trace: str | PathLike[str] | None = None,
-    progress: Callable[[object], object] | None = None,
+    progress: Callable[[Progress | State | Finding | Push], object] | None = None,
     memory: bool | str | PathLike[str] | None = None,
 ) -> Connecting:
     """Open ``target``, sign on, associate; the meter is ready to be read.
@@ -447,7 +447,8 @@ def aconnect(
             probe, the speeds and the length of HDLC frames that hold with this meter. A file, True for the default one,
             False for none. Left out: the default one for serial devices and heads behind a network. What is set here,
             in ``timing`` or in the target wins.
-        progress: called with ``Progress``, ``State``, ``Finding`` and ``Push`` events while the meter is read.
+        progress: called with ``Progress``, ``State``, ``Finding`` and ``Push`` events while the meter is read; what an
+            ``async def`` returns is awaited by ``aconnect``.
 
     Raises:
         PortError: the target could not be opened.

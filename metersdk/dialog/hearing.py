@@ -6,14 +6,18 @@ But for secrets that are about to be sent: those are for the record of the sessi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from typing import TypeAlias
 
 from metersdk.apdu.dataset import DataSet
 from metersdk.dialog.iec62056_21_readout import Withdrawn
-from metersdk.effects import Hide, Push
+from metersdk.effects import Hide, Progress, Push, State
 from metersdk.errors import Finding
 from metersdk.model.profile import Profile
 from metersdk.model.telegram import Telegram
+
+Heard: TypeAlias = Progress | State | Finding | Push
+"""What ``progress`` is called with."""
 
 # A meter that pushes all day must not fill the memory of who only reads registers: the oldest go first.
 KEPT = 1000
@@ -26,23 +30,30 @@ class Hearing:
         redact: told each secret before it is sent; None where nothing is recorded.
     """
 
-    def __init__(self, progress: Callable[[object], object] | None = None) -> None:
+    def __init__(self, progress: Callable[[Heard], object] | None = None) -> None:
         self.findings: deque[Finding] = deque(maxlen=KEPT)
         self.pushes: deque[Push] = deque(maxlen=KEPT)
         self.redact: Callable[[bytes], object] | None = None
         self._progress = progress
 
-    def __call__(self, event: object) -> None:
+    def __call__(self, event: object) -> object:
+        """What ``progress`` returns: an awaitable is awaited behind the asyncio door."""
         if isinstance(event, Hide):
             if self.redact is not None:
                 self.redact(event.octets)
-            return
+            return None
         if isinstance(event, Finding):
             self.findings.append(event)
         elif isinstance(event, Push):
             self.pushes.append(event)
-        if self._progress is not None:
-            self._progress(event)
+        if self._progress is not None and isinstance(event, Progress | State | Finding | Push):
+            return self._progress(event)
+        return None
+
+    async def _heard(self, event: object) -> None:
+        heard = self(event)
+        if isinstance(heard, Awaitable):
+            await heard
 
     def profiles(self, events: Iterable[object]) -> Iterator[Profile]:
         """The profile pieces among ``events``; the others are heard."""
@@ -66,7 +77,7 @@ class Hearing:
             if isinstance(event, DataSet | Withdrawn):
                 yield event
             else:
-                self(event)
+                await self._heard(event)
 
     def telegrams(self, events: Iterable[object]) -> Iterator[Telegram]:
         """The telegrams among ``events``; the others are heard."""
@@ -82,7 +93,7 @@ class Hearing:
             if isinstance(event, Telegram):
                 yield event
             else:
-                self(event)
+                await self._heard(event)
 
     async def aprofiles(self, events: AsyncIterable[object]) -> AsyncGenerator[Profile, None]:
         """The same for asyncio."""
@@ -90,4 +101,4 @@ class Hearing:
             if isinstance(event, Profile):
                 yield event
             else:
-                self(event)
+                await self._heard(event)
