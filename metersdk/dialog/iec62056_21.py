@@ -1,11 +1,11 @@
-"""The reader's side of IEC 62056-21, first half: sign on in modes A to E, hand over to HDLC, sign off.
+"""The reader's side of IEC 62056-21, first half: sign on in modes A to E, sign off.
 
 ::
 
     sign_on ─┬─ A  300 Bd, data follow ──────────────┐
              ├─ B  the meter switches by itself ─────┼─ readout (iec62056_21_readout)
              ├─ C  ACK 0 Z Y, then both switch ──────┴─ programming (Y = 1)
-             └─ E  ACK 2 Z 2, then both switch ──────── hand_over ── HDLC on the same buffer
+             └─ E  ACK 2 Z 2, then both switch ──────── HDLC (iec62056_21_hand_over)
 
 The UART runs 8N1 throughout; 7E1 is done in software unless the port does it. Every dialog ends within its total time.
 """
@@ -50,8 +50,10 @@ _JUDGED_OCTETS = 8
 PROGRAMMING = "1"
 # Requests in all where damaged identifications come back: somebody is there, and worth more than a dead line.
 _REQUESTS_DAMAGED = 6
-# Data messages that are let go by for the sake of a better identification, and seconds for each.
-_HEARD_OUT, _MESSAGE = 2, 180.0
+# Data messages that are let go by for the sake of a better identification.
+_HEARD_OUT = 2
+# Seconds for a data message that is let go by.
+MESSAGE = 180.0
 # Octets that are left of a damaged identification at least.
 _FEW_OCTETS = 6
 # Seconds of silence after which an ACK is all that came.
@@ -253,51 +255,57 @@ def _identify(line: OpticalLine, settings: SignOn, deadline: float) -> Dialog[Id
         yield from _quiet(line, timing.quiet_before, deadline)
         yield Emit(State("sign-on", f"request {attempt + 1} of {requests}"))
         attempt += 1
-        picky = heard_out < _HEARD_OUT and settings.takes_hdlc
         sent = line.left((yield from line.send(request)))
         first_by = min(deadline, sent + timing.reply_max + timing.latency)
         whole_by = min(deadline, first_by + (IDENTIFICATION_LIMIT + len(request)) * line.character())
-        while True:
-            seen = line.peek()
-            found = _identification_in(seen, request)
-            if found is not None:
-                identification, start, end = found
-                if picky and _lost_offer(line, identification, start):
-                    deadline = yield from _hear_out(line, deadline)
-                    heard_out += 1
-                    seen = b""
+        seen, found = yield from _answer(line, request, first_by, whole_by)
+        if found is None and not _has_data(seen):
+            if seen:
+                line.note("unreadable-answer", f"{len(seen)} octets that hold no identification")
+                if _is_damaged(line, echo_of(request, seen)[1]):
                     requests = max(requests, _REQUESTS_DAMAGED)
-                    break
-                _note_preamble(line, request, seen[:start])
-                line.skip(start)
-                line.take(end - start)
-                line.findings += identification.findings
-                yield Emit(State("identified", identification.raw.decode("latin-1")))
-                return identification
-            _, echoed = echo_of(request, seen)
-            if b"(" in seen[seen.find(STX) + 1 :] and STX in seen:
-                if picky and rb"\2" in seen[echoed : seen.find(STX)]:
-                    deadline = yield from _hear_out(line, deadline)
-                    heard_out += 1
-                    seen = b""
-                    requests = max(requests, _REQUESTS_DAMAGED)
-                    break
-                line.note("no-identification", "the meter sent data without identifying itself")
-                return None
-            if len(line.buffer) > PREAMBLE_LIMIT:
-                line.take(len(line.buffer) - PREAMBLE_LIMIT)
-            # What looks like an echo may reach into the answer; the echo has one "/" only, and that comes first.
-            begun = b"/" in seen[echoed:] or seen.rfind(b"/") > 0
-            if not (yield from line.wait_until(whole_by if begun else first_by)):
-                break
-        if seen:
-            line.note("unreadable-answer", f"{len(seen)} octets that hold no identification")
-            if _is_damaged(line, echoed):
-                requests = max(requests, _REQUESTS_DAMAGED)
+        elif heard_out < _HEARD_OUT and settings.takes_hdlc and _lost_offer(line, request, seen, found):
+            deadline = yield from _hear_out(line, deadline)
+            heard_out += 1
+            requests = max(requests, _REQUESTS_DAMAGED)
+        elif found is None:
+            line.note("no-identification", "the meter sent data without identifying itself")
+            return None
+        else:
+            identification, start, end = found
+            note_preamble(line, request, seen[:start])
+            line.skip(start)
+            line.take(end - start)
+            line.findings += identification.findings
+            yield Emit(State("identified", identification.raw.decode("latin-1")))
+            return identification
         now: float = yield Now()
         if now >= deadline:
             break
     raise _no_identification(line, request)
+
+
+def _answer(
+    line: OpticalLine, request: bytes, first_by: float, whole_by: float
+) -> Dialog[tuple[bytes, tuple[Identification, int, int] | None]]:
+    """What has come, and the identification in it with its bounds. Returns once there is one, or data, or the time is
+    up: ``first_by`` where no identification has begun, ``whole_by`` where one has."""
+    while True:
+        seen = line.peek()
+        found = _identification_in(seen, request)
+        if found is not None or _has_data(seen):
+            return seen, found
+        if len(line.buffer) > PREAMBLE_LIMIT:
+            line.take(len(line.buffer) - PREAMBLE_LIMIT)
+        # What looks like an echo may reach into the answer; the echo has one "/" only, and that comes first.
+        begun = b"/" in seen[echo_of(request, seen)[1] :] or seen.rfind(b"/") > 0
+        if not (yield from line.wait_until(whole_by if begun else first_by)):
+            return seen, None
+
+
+def _has_data(seen: bytes) -> bool:
+    """A data message has begun."""
+    return STX in seen and b"(" in seen[seen.find(STX) :]
 
 
 def _identification_in(seen: bytes, request: bytes) -> tuple[Identification, int, int] | None:
@@ -319,8 +327,11 @@ def _is_damaged(line: OpticalLine, echoed: int) -> bool:
     return line.parity == "hardware" or line_format(len(octets), len(odd), high_octets(octets)) == "7E1"
 
 
-def _lost_offer(line: OpticalLine, identification: Identification, start: int) -> bool:
-    """Whether damage may have taken ``\\2``, the offer of HDLC, from an identification that begins at ``start``."""
+def _lost_offer(line: OpticalLine, request: bytes, seen: bytes, found: tuple[Identification, int, int] | None) -> bool:
+    """Whether damage may have taken ``\\2``, the offer of HDLC, from an identification, or all of it but that."""
+    if found is None:
+        return rb"\2" in seen[echo_of(request, seen)[1] : seen.find(STX)]
+    identification, start, _ = found
     if identification.offers_hdlc or line.parity == "hardware":
         return False
     offer = slice(start + 5, start + 7)
@@ -335,7 +346,7 @@ def _hear_out(line: OpticalLine, deadline: float) -> Dialog[float]:
     afterwards."""
     line.note("identification-damaged", "the identification was damaged; asking once more")
     begun: float = yield Now()
-    yield from line.flush(line.timing.reply_max + line.timing.latency + _ALONE, begun + _MESSAGE)
+    yield from line.flush(line.timing.reply_max + line.timing.latency + _ALONE, begun + MESSAGE)
     now: float = yield Now()
     return deadline + now - begun
 
@@ -357,7 +368,7 @@ def _no_identification(line: OpticalLine, request: bytes) -> NoAnswer:
     )
 
 
-def _note_preamble(line: OpticalLine, sent: bytes, seen: bytes) -> None:
+def note_preamble(line: OpticalLine, sent: bytes, seen: bytes) -> None:
     """Tell the echo from noise in what came before the answer."""
     kind, length = echo_of(sent, seen.lstrip(b"\0"))
     if kind != "none":
@@ -492,7 +503,7 @@ def _follow(line: OpticalLine, sent: bytes, deadline: float, *, receipt: bool = 
             if len(answer) - start < _JUDGED_OCTETS and (yield from line.wait_until(more_by)):
                 continue
             if _is_readable(line, length + start):
-                _note_preamble(line, sent, seen[: length + start])
+                note_preamble(line, sent, seen[: length + start])
                 return "data"
         if receipt and answer == bytes((ACK,)):
             if (yield from line.wait(_ALONE)):
@@ -536,69 +547,6 @@ def _is_readable(line: OpticalLine, start: int) -> bool:
 def sign_off(signed: SignedOn) -> Dialog[None]:
     """``SOH B0 ETX BCC``: end the session at the present speed."""
     yield from signed.line.send_last(SIGN_OFF)
-
-
-def hand_over(signed: SignedOn) -> Dialog[bool]:
-    """Mode E: leave the line at the speed agreed for HDLC, with what has come of it in the shared buffer.
-
-    The meter may repeat ``ACK 2 Z 2``, and the probe may return ours: both are taken off the buffer. Returns as soon
-    as something else comes, or after the time in which the meter may speak. False if the meter goes on with its data
-    at 300 Bd: it missed the acknowledgement.
-    """
-    if signed.mode != "E" or signed.acknowledged is None:
-        raise LocalProtocolError("not signed on for HDLC", hint="SignOn(mode='E')")
-    line, select = signed.line, signed.acknowledged.encode()
-    fast = signed.identification is not None and signed.identification.is_fast
-    reaction = line.timing.reaction(fast)
-    now: float = yield Now()
-    limit = now + reaction + len(select) * line.character() + 0.1 + line.timing.latency
-    while True:
-        seen = line.peek()
-        start = seen.find(select)
-        if start >= 0:
-            line.take(start + len(select))
-            line.note("acknowledgement-repeated", "ACK 2 Z 2 came back, from the meter or the probe")
-            continue
-        _, echoed = echo_of(select, seen)
-        octets = bytes(line.buffer.view())
-        if looks_slower(octets[echoed:], line.baud / INITIAL_BAUD):
-            # Repeated at 300 Bd, before the meter itself switches: wait for its end.
-            line.note("acknowledgement-repeated", f"ACK 2 Z 2 came back at {INITIAL_BAUD} Bd")
-            try:
-                yield from line.flush(0.1, limit + 1.0)
-            except NoAnswer:
-                return False
-            break
-        if 0x7E in octets:
-            # HDLC already: nothing of it is lost.
-            line.take(octets.index(0x7E))
-            return True
-        if not (yield from line.wait_until(limit)):
-            _note_preamble(line, select, line.take())
-            break
-    # tr binds the reader, too; it has passed if nothing came.
-    if seen:
-        yield Sleep(reaction)
-    return True
-
-
-def fall_back(signed: SignedOn) -> Dialog[SignedOn]:
-    """Mode E without HDLC after it: the meter missed the acknowledgement; take its readout at 300 Bd."""
-    line = signed.line
-    yield from line.set_speed(INITIAL_BAUD)
-    line.note("acknowledgement-lost", "no HDLC after mode E: the meter goes on at 300 Bd")
-    return SignedOn("C", INITIAL_BAUD, signed.identification, None, True, signed.settings, line)
-
-
-def call_again(fallen: SignedOn, buffer: ReceiveBuffer) -> Dialog[SignedOn]:
-    """After ``fall_back``: hear out the data message at 300 Bd, and sign on once more with the switch later.
-
-    Raises:
-        NoAnswer: the message is longer than the sign-on may take, or the meter does not identify itself any more.
-    """
-    now: float = yield Now()
-    yield from fallen.line.flush(fallen.line.timing.octet_gap, now + _MESSAGE)
-    return (yield from sign_on(fallen.settings, buffer, first=1))
 
 
 def recover(

@@ -15,7 +15,8 @@ from metersdk.dialog.c1219_settings import BAUD as C1218_BAUD
 from metersdk.dialog.c1219_settings import PACKET_SIZE, PACKETS, C1219Settings
 from metersdk.dialog.c1222 import C1222Settings
 from metersdk.dialog.c1222_opening import c1222_settings, open_c1222
-from metersdk.dialog.iec62056_21 import SignedOn, SignOn, call_again, fall_back, hand_over, recover, sign_on
+from metersdk.dialog.iec62056_21 import SignedOn, SignOn, recover, sign_on
+from metersdk.dialog.iec62056_21_hand_over import call_again, fall_back, hand_over
 from metersdk.dialog.kmp import BAUD as KMP_BAUD
 from metersdk.dialog.kmp import open_kmp
 from metersdk.dialog.link import HdlcLink, HdlcSettings

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from metersdk.apdu.dataset import DataSet
-from metersdk.dialog.iec62056_21 import DISCONNECT, SignedOn, SignOn, fall_back, hand_over, recover, sign_on
+from metersdk.dialog.iec62056_21 import DISCONNECT, SignedOn, SignOn, recover, sign_on
+from metersdk.dialog.iec62056_21_hand_over import fall_back, hand_over
 from metersdk.dialog.iec62056_21_meter import HandOver, MeterFaults, OpticalMeter, WokenUp, serve
 from metersdk.dialog.iec62056_21_readout import Readout, Withdrawn, listen, readout
 from metersdk.dialog.optical import OpticalTiming

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from metersdk.dialog.iec62056_21 import SignOn, hand_over, sign_on
+from metersdk.dialog.iec62056_21 import SignOn, sign_on
+from metersdk.dialog.iec62056_21_hand_over import hand_over
 from metersdk.dialog.iec62056_21_meter import HandOver, MeterFaults, OpticalMeter, serve
 from metersdk.dialog.iec62056_21_readout import Readout, readout
 from metersdk.effects import Dialog, Receive, Send, SetLine, Sleep, State

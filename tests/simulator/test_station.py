@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from metersdk.dialog.iec62056_21 import SignOn, hand_over, sign_on
+from metersdk.dialog.iec62056_21 import SignOn, sign_on
+from metersdk.dialog.iec62056_21_hand_over import hand_over
 from metersdk.dialog.iec62056_21_readout import readout
 from metersdk.dialog.link import HdlcLink, HdlcSettings
 from metersdk.dialog.opening import Plan, open_session
