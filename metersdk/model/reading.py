@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, model_validator
+from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from metersdk.errors import LocalProtocolError
 from metersdk.model.clock import Date, DateTime, Time
@@ -41,24 +41,31 @@ def _raw(raw: object) -> object:
     raise ValueError(f"a reading keeps no {type(raw).__name__}")
 
 
+# Numbers as text, exact; octets in hex; times in ISO 8601; tuples as arrays.
+_ANYTHING = WithJsonSchema({"type": ["string", "number", "boolean", "array", "null"]})
+ValueField: TypeAlias = Annotated[Value, PlainValidator(_value), PlainSerializer(plain, when_used="json"), _ANYTHING]
+RawField: TypeAlias = Annotated[Raw, PlainValidator(_raw), PlainSerializer(plain, when_used="json"), _ANYTHING]
+
+
 class Reading(BaseModel):
     """One reading: a value, scaled and with its unit, and what the meter said about it.
 
     ``value`` is ``Decimal`` for numbers (exact, with the meter's resolution), else text, octets, a time or a tuple;
     ``raw`` is what stood on the wire before scaling, leading zeros included. ``time`` is the capture time of extended
     and demand registers and of billing values; ``sec_index`` that of an SML meter without a clock, in seconds that it
-    has run. ``name`` is filled from the OBIS code. For JSON: ``model_dump(mode="json")``.
+    has run. ``name`` is filled from the OBIS code. For JSON: ``model_dump(mode="json")``, which is for others: a number
+    comes back as text. ``pickle`` keeps all.
     """
 
     model_config = ConfigDict(frozen=True)
 
     obis: ObisField
-    value: Annotated[Value, PlainValidator(_value), PlainSerializer(plain, when_used="json")]
+    value: ValueField
     unit: UnitField | None = None
     time: DateTimeField | None = None
-    status: Annotated[Raw, PlainValidator(_raw), PlainSerializer(plain, when_used="json")] = None
+    status: RawField = None
     name: str = ""
-    raw: Annotated[Raw, PlainValidator(_raw), PlainSerializer(plain, when_used="json")] = None
+    raw: RawField = None
     sec_index: int | None = None
 
     @model_validator(mode="before")

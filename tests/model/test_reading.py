@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import Literal
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from metersdk.model.clock import DateTime
+from metersdk.model.event import Event
+from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
+from metersdk.model.profile import ProfileHead
 from metersdk.model.quantity import Unit
 from metersdk.model.reading import Reading, plain
+from metersdk.model.snapshot import Snapshot
 
 WHEN = DateTime.from_octets(bytes.fromhex("07E90715010C1E0000FF8880"))
 
@@ -62,3 +67,13 @@ def test_a_given_name_stays() -> None:
 
 def test_plain() -> None:
     assert plain([Decimal("1.50"), b"\xff", (WHEN, None)]) == ["1.50", "ff", ["2025-07-21T12:30:00+02:00", None]]
+
+
+@pytest.mark.parametrize("model", [Reading, Snapshot, Event, Identity, ProfileHead])
+@pytest.mark.parametrize("mode", ["validation", "serialization"])
+def test_a_web_framework_can_describe_what_it_returns(
+    model: type[BaseModel], mode: Literal["validation", "serialization"]
+) -> None:
+    schema = model.model_json_schema(mode=mode)
+    assert set(model.model_fields) == set(schema["properties"])
+    assert '"type": "string"' in json.dumps(schema)
