@@ -344,6 +344,9 @@ class RowDecoder:
         for column, store in enumerate(rows.stores):
             self._tags[column] |= store.tags
             self._flags[column] |= store.flags
+            if column in self._clocks and store.kind is not Kind.OBJECT and MISSING in store.valid[cut].tobytes():
+                # Null-data, too, where it cannot be filled.
+                self._flags[column] |= UNDEFINED_CLOCK
             typed = store.kind not in (Kind.EMPTY, Kind.OBJECT)
             clock = store.kind is Kind.CLOCK
             strings = typed and store.kind in VARIABLE

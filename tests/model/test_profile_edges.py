@@ -9,6 +9,7 @@ import pytest
 
 from metersdk.apdu import axdr
 from metersdk.errors import LocalProtocolError
+from metersdk.model.clock import DateTime
 from metersdk.model.column import CaptureObject
 from metersdk.model.profile import Profile, ProfileHead
 from metersdk.model.query import ProfileQuery
@@ -94,3 +95,14 @@ def test_numbers_of_any_size_go_into_polars(numbers: tuple[int, int], scaler: in
 def test_the_status_of_the_clock_is_not_the_time() -> None:
     head = ProfileHead.of([CaptureObject(8, "0.0.1.0.0.255", 4), CLOCK])
     assert Profile(head).fields[1] == "time"
+
+
+@pytest.mark.parametrize(("period", "rows", "told"), [(900, 2, False), (0, 2, True), (900, 1, True)])
+def test_rows_that_have_no_time_are_told(period: int, rows: int, told: bool) -> None:
+    """A null clock cell is the time before and a period: without a period, or a row before, it has no time."""
+    stamp = axdr.octets(DateTime.from_datetime(datetime(2026, 1, 5, tzinfo=UTC)).to_octets())
+    cells = [stamp, axdr.null()][-rows:]
+    buffer = axdr.encode(axdr.array(*(axdr.structure(cell, axdr.u16(1)) for cell in cells)))
+    profile = Profile.from_axdr(buffer, [CLOCK, VOLTAGE], period=period)
+    assert (profile.columns[0].moment(rows - 1) is None) == told
+    assert [finding.code for finding in profile.findings] == ["clock-undefined"] * told
