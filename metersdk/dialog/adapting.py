@@ -117,9 +117,10 @@ class Adaptation:
     def _ansi(self, settings: C1219Settings, probe: Mapping[str, object]) -> C1219Settings:
         """What is offered to an ANSI meter: no speed that this probe did not carry, for some sessions."""
         highest, rest = probe.get("c1218_baud"), _whole(probe, "c1218_rest")
-        if settings.max_baud is not None or highest not in STANDARD_BAUDS or not rest:
+        if settings.max_baud is not None or not rest:
             return settings
-        assert isinstance(highest, int)
+        if not isinstance(highest, int) or highest not in STANDARD_BAUDS:
+            return settings
         self._tell(f"ANSI C12.18 at {highest} Bd at most, for {rest} more sessions")
         return replace(settings, max_baud=highest)
 

@@ -109,7 +109,15 @@ def test_what_the_caller_sets_wins() -> None:
     assert watch.report().switch_delay == pytest.approx(0.1) and not adaptation.told
 
 
-@pytest.mark.parametrize("junk", [{"switch_margin": "soon"}, {"switch_margin": 99}, {"switch_margin": [1]}])
+@pytest.mark.parametrize(
+    "junk",
+    [
+        {"switch_margin": "soon"},
+        {"switch_margin": 99},
+        {"switch_margin": [1]},
+        {"c1218_baud": 19200.0, "c1218_rest": 3},
+    ],
+)
 def test_junk_that_is_remembered_changes_nothing(junk: dict[str, object]) -> None:
     meter = {"9600": "x", "rest": "y", "information": -4, "x": 3, "2400": [1], "²": [1, 0], "9" * 5000: [1, 0]}
     store = Notes(probes={"probe": junk}, meters={METER: meter})
