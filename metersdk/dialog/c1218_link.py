@@ -310,6 +310,7 @@ class C1218Link(Station):
             return
         now: float = yield Now()
         until = now + quiet
+        damaged = 0
         for _ in range(2 * MOST_PACKETS):
             unit = yield from self._hear(until)
             if unit is Mark.SILENT:
@@ -320,6 +321,11 @@ class C1218Link(Station):
                     yield from self._take_again()
                 elif not farewell or unit.is_last:
                     yield from self._take_left_over(unit)
+            else:
+                damaged += 1
+                if damaged > self.settings.retries + 1:
+                    # What is no packet may be one that was hit, and comes again. So often it is light, without end.
+                    continue
             now = yield Now()
             until = now + quiet
         raise LimitExceeded("the meter sends without end, and was not asked", layer="link", state="c1218")

@@ -22,7 +22,7 @@ from c1218_rig import (
 
 from metersdk.apdu.psem import TimingSetup
 from metersdk.dialog.c1218_link import C1218Link, C1218Settings, LinkFaults
-from metersdk.effects import SetLine, Sleep
+from metersdk.effects import Dialog, Receive, Send, SetLine, Sleep
 from metersdk.errors import (
     Cancel,
     LinkError,
@@ -238,6 +238,33 @@ def test_behind_an_identify_made_anew_an_identification_is_no_answer() -> None:
     assert rig.ask(IDENTIFY) == IDENTIFICATION
     assert rig.ask(negotiate) == agreed
     assert rig.link.tally.left_over == 2
+
+
+def test_light_that_never_ends_is_no_answer_that_is_owed() -> None:
+    """What was given up may still be answered, so that silence is waited for: for packets, and not for ever."""
+
+    def lit() -> Dialog[None]:
+        # The first request is not acknowledged.
+        yield Sleep(SHORT.response_timeout * (SHORT.retries + 1) + 0.2)
+        while (yield Receive(0.0)):
+            pass
+        reader = PacketReader(buffer := ReceiveBuffer())
+        while True:
+            if data := (yield Receive(0.05)):
+                buffer.feed(data)
+                units = list(iter(reader.next, None))
+                if asked := [unit for unit in units if isinstance(unit, Packet)]:
+                    yield Send(ACK + Packet(OK + b"two", asked[-1].toggle).encode())
+                    yield Sleep(1.0)
+            yield Send(b"\xff" * 20)
+            yield Sleep(0.2)
+
+    rig = Rig(lit())
+    with pytest.raises(NoAnswer):
+        rig.ask(read(1))
+    begun = rig.port.now()
+    assert rig.ask(read(2)) == OK + b"two"
+    assert rig.port.now() - begun < 8.0
 
 
 def test_times_agreed_on_hold_until_the_session_ends() -> None:
