@@ -319,7 +319,7 @@ class AsciiProfileParser:
         self._values = values[whole:]
 
     def _entries(self, values: list[str]) -> Iterator[Rows]:
-        """``(ZST)(S)(ZST)(S)``: entries of a log book without heads (Iskra)."""
+        """``(ZST)(S)(ZST)(S)``: entries of a log book without heads (Iskra), behind its name or not."""
         profile = self.head.profile if self.head else ""
         for stamp, status in zip(values[::2], values[1::2], strict=False):
             try:
@@ -380,6 +380,10 @@ class AsciiProfileParser:
             self._find("head-time", f"a head without a time: {error.message}", self._offset)
             self.head, self._pattern = None, None
             return []
+        if len(values) > 2 and _ZST.fullmatch(values[2]):
+            # No period has so many digits.
+            self._begin(Head(address, stamp, values[1], 0, (), self._offset))
+            return list(self._entries(values))
         if stamp.season is None:
             self._find("season-unknown", f"a time stamp without its season: {values[0]}", self._offset)
         if self._ending and len(values) < 4:

@@ -133,6 +133,17 @@ def test_entries_without_heads() -> None:
     assert codes(parser) == ["no-head", "no-head"]
 
 
+@pytest.mark.parametrize("name", [b"P.98", b"1-0:P.98"])
+def test_a_log_book_of_one_data_set(name: bytes) -> None:
+    rows, parser = parse(name + b"(1260701001500)(80)(1260701010000)(40)(0261101000000)(20)\r\n")
+    assert [(part.head.stamp.encode(), part.head.status, part.count) for part in rows] == [
+        ("1260701001500", "80", 1),
+        ("1260701010000", "40", 1),
+        ("0261101000000", "20", 1),
+    ]
+    assert {part.head.profile for part in rows} == {name.decode()} and not parser.truncated
+
+
 @pytest.mark.parametrize(
     ("body", "expected", "found"),
     [
