@@ -13,8 +13,10 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict
 
 from metersdk.apdu.ascii_profile import Channel, Head, Rows
+from metersdk.apdu.axdr import Data
 from metersdk.apdu.dataset import number
 from metersdk.errors import LocalProtocolError
+from metersdk.fast.axdr_layout import Kind
 from metersdk.model.ascii_profile import status_word
 from metersdk.model.clock import DateTime
 from metersdk.model.column import Column, ColumnKind
@@ -176,13 +178,13 @@ def events_of_profile(profile: Profile, log: Obis) -> list[Event]:
     clock = profile.clock
     numbers = [column for column in columns if column.is_integer and not column.tells_time]
     code = next(
-        filter(_tells_code, numbers), next((column for column in numbers[:1] if column.head.class_id == 1), None)
+        filter(_tells_code, columns), next((column for column in numbers[:1] if column.head.class_id == 1), None)
     )
     taken = [column.head for column in (code, clock) if column is not None]
     others = [column for column in columns if column.head not in taken]
     events = []
     for row in range(len(profile)):
-        number = None if code is None or not code.valid[row] else int(code.raw[row])
+        number = None if code is None else _integer(code, row)
         events.append(
             Event(
                 time=None if clock is None else clock.moment(row),
@@ -197,7 +199,14 @@ def events_of_profile(profile: Profile, log: Obis) -> list[Event]:
 
 
 def _tells_code(column: Column) -> bool:
-    return _is_code(column.obis)
+    """Also where its rows are of several types, an unsigned here and an enum there."""
+    return _is_code(column.obis) and (column.is_integer or column.cells.kind is Kind.OBJECT)
+
+
+def _integer(column: Column, row: int) -> int | None:
+    item = column.cells.item(row)
+    value = item.value if isinstance(item, Data) else item
+    return value if isinstance(value, int) else None
 
 
 def _status(column: Column, row: int) -> str:

@@ -99,6 +99,14 @@ def test_a_float_is_no_event_code(value: float) -> None:
     assert str(event.values[0].value).lower() == str(value).replace("inf", "infinity")
 
 
+def test_event_codes_of_several_types() -> None:
+    rows = axdr.array(*(axdr.structure(code, axdr.u8(9)) for code in (axdr.u8(1), axdr.enum(2), axdr.null())))
+    captures = [CaptureObject(1, "0.0.96.11.0.255", 2), CaptureObject(1, "0.0.96.15.0.255", 2)]
+    events = events_of_profile(Profile.from_axdr(axdr.encode(rows), captures), LOG)
+    assert [event.code for event in events] == [1, 2, 2]
+    assert all(str(event.values[0].value) == "9" for event in events)
+
+
 def test_order_and_names() -> None:
     early = Event(time=datetime(2026, 1, 1), log=LOG)
     late = Event(time=datetime(2026, 1, 2, tzinfo=UTC), log=LOG)
