@@ -94,7 +94,7 @@ def read_events(
         DecodeError: table 71 and the log do not fit each other.
     """
     if log is not None and log not in LOGS:
-        known = ", ".join(code.reduced for code in LOGS)
+        known = ", ".join(code.idis.removesuffix("*255") for code in LOGS)
         raise LocalProtocolError(f"{log} is no log of an ANSI meter", layer="data", hint=f"known: {known}")
     configuration = yield from tables.configuration()
     codes = [code for code, number in LOGS.items() if log in (None, code) and configuration.has_table(number)]

@@ -48,8 +48,13 @@ def set_of(code: Obis) -> int:
     for number in SETS:
         if code in (profile_code(number), Obis.from_octets(bytes((1, 0, 99, number, 0, 255)))):
             return number
-    known = ", ".join(profile_code(number).reduced for number in SETS)
+    known = ", ".join(map(_name, SETS))
     raise LocalProtocolError(f"{code} is no load profile of an ANSI meter", layer="data", hint=f"known: {known}")
+
+
+def _name(set_number: int) -> str:
+    """``1-0:99.1.0``: as it is asked for."""
+    return profile_code(set_number).idis.removesuffix("*255")
 
 
 class ProfileReader:
@@ -161,9 +166,9 @@ class ProfileReader:
         present = [number for number in SETS if configuration.has_table(FIRST_DATA - 1 + number)]
         number = set_number or (present[0] if present else 1)
         if number not in present:
-            have = ", ".join(profile_code(each).reduced for each in present)
+            have = ", ".join(map(_name, present))
             raise LocalProtocolError(
-                f"this meter has no load profile {profile_code(number).reduced} (table {FIRST_DATA - 1 + number})",
+                f"this meter has no load profile {_name(number)} (table {FIRST_DATA - 1 + number})",
                 layer="data",
                 hint=f"it has {have}" if have else "it records none",
             )

@@ -138,7 +138,7 @@ class C1219Session(Unserved):
                 if reading.obis == code:
                     return reading
         raise LocalProtocolError(
-            f"this meter has no register {code.reduced}",
+            f"this meter has no register {code.idis.removesuffix('*255')}",
             layer="data",
             hint="registers() has them all (metersdk registers)",
         )

@@ -149,8 +149,9 @@ def test_the_profile_is_named_by_its_set() -> None:
     for code in (None, "1-0:99.1.0"):
         assert len(meter.get_profile(code)) > 40
     for code in ("1-0:99.2.0", "1-0:99.3.0", "1-0:99.4.0"):
-        with pytest.raises(LocalProtocolError, match="has no load profile"):
+        with pytest.raises(LocalProtocolError, match="has no load profile 1-0:99") as caught:
             meter.get_profile(code)
+        assert caught.value.hint == "it has 1-0:99.1.0"
     with pytest.raises(LocalProtocolError, match="is no load profile"):
         meter.get_profile("1.0.99.98.0.255")
 
