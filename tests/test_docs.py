@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import metersdk
-from metersdk import errors
+from metersdk import errors, meter
 from metersdk.cli import app, stopping
 from metersdk.dialog.causes import HINTS, Cause
 
@@ -138,6 +139,19 @@ def test_every_public_name_is_in_the_reference() -> None:
     pages = "".join(page.read_text("utf-8") for page in [DOCS / "reference.md", *(DOCS / "reference").glob("*.md")])
     missing = [name for name in metersdk.__all__ if not re.search(rf"auto\w+::.*\b{name}$", pages, re.MULTILINE)]
     assert missing == []
+
+
+def test_every_class_that_a_meter_gives_or_takes_is_in_the_reference() -> None:
+    pages = "".join(page.read_text("utf-8") for page in (DOCS / "reference").glob("*.md"))
+    named = set()
+    for door in (meter.Meter, meter.Programming):
+        for member in vars(door).values():
+            function = member.fget if isinstance(member, property) else member
+            if inspect.isfunction(function) and not function.__name__.startswith("_"):
+                named |= set(re.findall(r"[A-Z]\w+", " ".join(map(str, inspect.get_annotations(function).values()))))
+    ours = {name for name in named if getattr(getattr(meter, name, None), "__module__", "").startswith("metersdk")}
+    assert len(ours) > 10
+    assert [name for name in sorted(ours) if not re.search(rf"auto\w+::.*\b{name}$", pages, re.MULTILINE)] == []
 
 
 def test_every_switch_of_a_meter_is_on_the_supported_page() -> None:

@@ -80,7 +80,7 @@ class PushSession(Unserved):
         for reading in (yield from self.registers()):
             if reading.obis == code:
                 return reading
-        raise LocalProtocolError(f"the telegrams of this meter hold no {code.reduced}", hint="see registers()")
+        raise LocalProtocolError(f"the telegrams of this meter hold no {code}", hint="see registers()")
 
     def readout(self, strict: bool = False) -> Dialog[Readout]:
         """The next telegram of mode D or P1 as it was sent."""

@@ -202,7 +202,7 @@ class ReadoutSession(Unserved):
         for reading in (yield from self.registers()):
             if reading.obis == code:
                 return reading
-        raise LocalProtocolError(f"the readout of this meter holds no {code.reduced}", hint="see registers()")
+        raise LocalProtocolError(f"the readout of this meter holds no {code}", hint="see registers()")
 
     def clock(self) -> Dialog[DateTime]:
         """From 0.9.2 and 0.9.1, or 1.0.0; the meter's local time.
