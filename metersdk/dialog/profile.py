@@ -551,7 +551,7 @@ def _read_generic(ex: dlms.Exchange, obis: Obis, quirks: Quirks) -> Dialog[_Gene
     generic = _Generic(
         obis,
         captures,
-        (_number(period) or 0) * (60 if quirks.capture_period_unit == "min" else 1),
+        _period(_number(period)) * (60 if quirks.capture_period_unit == "min" else 1),
         _sort(_number(sort)),
         _capture_object(sort_object),
         _number(in_use),
@@ -597,6 +597,11 @@ def _decoded(result: bytes | DataAccessResult) -> axdr.Data | None:
 def _number(result: bytes | DataAccessResult) -> int | None:
     data = _decoded(result)
     return data.value if data is not None and isinstance(data.value, int) else None
+
+
+def _period(number: int | None) -> int:
+    """A double-long-unsigned; anything else is no period to reckon with."""
+    return number if number is not None and 0 <= number <= 0xFFFF_FFFF else 0
 
 
 def _sort(number: int | None) -> SortMethod:

@@ -71,6 +71,9 @@ class SortMethod(IntEnum):
     FARTHEST_FROM_ZERO = 6
 
 
+_DIRECTION: Final = {SortMethod.FIFO: 1, SortMethod.LIFO: -1}
+
+
 class ProfileHead(BaseModel):
     """What the columns of a profile are, and how its rows were captured. ``period`` is in seconds, 0 not periodic."""
 
@@ -424,7 +427,8 @@ class ProfileDecoder:
         self._rows = RowDecoder(
             len(head.columns),
             clocks,
-            period_ms=head.period * (-1000 if head.sort is SortMethod.LIFO else 1000),
+            # Rows that are sorted by their values do not follow each other in time.
+            period_ms=head.period * _DIRECTION.get(head.sort, 0) * 1000,
             deviation_sign=quirks.deviation_sign,
             local_deviation=quirks.local_deviation,
             null_repeats=quirks.null_repeats,

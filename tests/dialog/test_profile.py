@@ -184,6 +184,14 @@ def test_sort_method(meter: MakeRig, sort: int) -> None:
     assert it.run(read_profile(it.ex, PROFILE)).head.sort == expected
 
 
+@pytest.mark.parametrize("period", [axdr.i8(-5), axdr.u64(2**64 - 1), axdr.octets(b"900"), axdr.null()])
+def test_a_period_that_is_none(meter: MakeRig, period: Data) -> None:
+    it = meter()
+    it.device.values[7, PROFILE.octets, 4] = axdr.encode(period)
+    profile = it.run(read_profile(it.ex, PROFILE))
+    assert (profile.period, rows_of(profile)) == (0, list(range(ROWS)))
+
+
 def test_period_in_minutes(meter: MakeRig) -> None:
     it = meter()
     it.device.values[7, PROFILE.octets, 4] = axdr.encode(axdr.u32(15))

@@ -11,7 +11,7 @@ from metersdk.apdu import axdr
 from metersdk.errors import LocalProtocolError
 from metersdk.model.clock import DateTime
 from metersdk.model.column import CaptureObject
-from metersdk.model.profile import Profile, ProfileHead
+from metersdk.model.profile import Profile, ProfileHead, SortMethod
 from metersdk.model.query import ProfileQuery
 from metersdk.model.span import span
 
@@ -106,3 +106,13 @@ def test_rows_that_have_no_time_are_told(period: int, rows: int, told: bool) -> 
     profile = Profile.from_axdr(buffer, [CLOCK, VOLTAGE], period=period)
     assert (profile.columns[0].moment(rows - 1) is None) == told
     assert [finding.code for finding in profile.findings] == ["clock-undefined"] * told
+
+
+@pytest.mark.parametrize("sort", SortMethod)
+def test_rows_sorted_by_value_do_not_follow_each_other_in_time(sort: SortMethod) -> None:
+    begin = datetime(2026, 1, 5, tzinfo=UTC)
+    stamp = axdr.octets(DateTime.from_datetime(begin).to_octets())
+    buffer = axdr.encode(axdr.array(*(axdr.structure(cell, axdr.u16(1)) for cell in (stamp, axdr.null()))))
+    profile = Profile.from_axdr(buffer, [CLOCK, VOLTAGE], period=900, sort=sort)
+    minutes = {SortMethod.FIFO: 15, SortMethod.LIFO: -15}.get(sort)
+    assert profile.columns[0].moment(1) == (None if minutes is None else begin + timedelta(minutes=minutes))
