@@ -39,19 +39,20 @@ def hear_answer(
         LimitExceeded: as ``PrimaryTransfer.take``.
     """
     heard: bytes = yield Receive(min(condition.patience, limit.at - now))
-    now = yield Now()
     found = expected(heard, transfer.answer, transfer.most_information)
     if found is None:
         transfer.surprises += 1
         _leave(transfer, buffer, heard)
+        now = yield Now()
         return now
     transfer.pass_turn(TurnEvent.FINAL)
     transfer.surprises = 0
     condition.heard += 1
-    condition.answered(now)
     buffer.counts.good += 1
     transfer.acknowledge_all()
     transfer.take_next(*found)
+    now = yield Now()
+    condition.answered(now)
     limit.push(now)
     return now
 
@@ -86,10 +87,10 @@ def read_on(
     else:
         return now
     transfer.detours += 1
+    _leave(transfer, buffer, heard)
     now = yield Now()
     if wait is wait_on:
         limit.push(now if heard else now - wait.timeout)
-    _leave(transfer, buffer, heard)
     return now
 
 
