@@ -1,9 +1,8 @@
-"""The reader's side of IEC 62056-21, second half: take the data of a meter that signed on, or that speaks by itself.
+"""The reader's side of IEC 62056-21, second half: take the data of a meter that signed on.
 
 ::
 
     sign_on ─── A, B, C ─── readout ── Readout
-    listen ──── D ──────────────────── Readout
     decode ──── a capture ──────────── Readout, each one in it
 
 A damaged block is asked for again with NAK; what was given out of it is withdrawn. Every dialog ends within its total
@@ -17,8 +16,8 @@ from zlib import crc32
 
 from metersdk.apdu.dataset import DataSet, DataSetParser, raise_error_message
 from metersdk.dialog.iec62056_21 import SignedOn, sign_off
-from metersdk.dialog.optical import OpticalLine, OpticalTiming, Parity, ParityTally
-from metersdk.effects import Dialog, Emit, Now, Progress, Sleep, State
+from metersdk.dialog.optical import OpticalLine, ParityTally
+from metersdk.effects import Dialog, Emit, Now, Progress, Sleep
 from metersdk.errors import (
     Cancel,
     ChecksumError,
@@ -30,11 +29,9 @@ from metersdk.errors import (
     NoAnswer,
     RemoteProtocolError,
 )
-from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.iec62056_21 import (
     ACK,
     NAK,
-    PREAMBLE_LIMIT,
     SIGN_OFF,
     BlockEnd,
     BlockScanner,
@@ -283,56 +280,6 @@ def _given_up(line: OpticalLine, scanner: BlockScanner) -> NoAnswer | ChecksumEr
     return ChecksumError(
         f"a block is damaged after {REPEATS} repeats", layer="frame", offset=line.position, retryable=True
     )
-
-
-def listen(
-    *,
-    baud: int = 2400,
-    parity: Parity = "software",
-    timing: OpticalTiming | None = None,
-    total: float = 60.0,
-    buffer: ReceiveBuffer | None = None,
-) -> Dialog[Readout]:
-    """Mode D: the meter speaks by itself. The first telegram that is whole; joining amid one costs that one.
-
-    ``/XXXZ identification CR LF CR LF data ! CR LF`` without STX, ETX and BCC. Call it again with the same buffer for
-    the next one.
-
-    Raises:
-        NoAnswer: no whole telegram within ``total`` seconds.
-        LimitExceeded: a telegram without end.
-    """
-    timing = timing or OpticalTiming()
-    line = OpticalLine(buffer if buffer is not None else ReceiveBuffer(), timing, parity)
-    yield from line.set_speed(baud)
-    started: float = yield Now()
-    deadline = started + total
-    while True:
-        found = find_identification(line.peek())
-        if found is None:
-            if len(line.buffer) > PREAMBLE_LIMIT:
-                line.take(len(line.buffer) - PREAMBLE_LIMIT)
-            if not (yield from line.wait_until(deadline)):
-                hint = "check the speed: 2400 by the standard, 9600 by many meters" if len(line.buffer) else ""
-                raise NoAnswer("no telegram", layer="line", state="listening", data=line.peek(), hint=hint)
-            continue
-        identification, start, end = found
-        if start:
-            line.note("joined-amid", f"{start} octets before the first whole telegram")
-        line.tally = ParityTally()
-        line.take(end)
-        yield Emit(State("identified", identification.raw.decode("latin-1")))
-        home = _Collected(True)
-        scanner = BlockScanner(open_ended=True)
-        if (yield from _block(line, scanner, deadline, home)):
-            for data_set in home.took(home.parser.finish()):
-                yield Emit(data_set)
-            findings = (*line.findings, *identification.findings, *line.parity_findings(), *home.parser.findings)
-            tail = home.parser.tail.strip("\r\n")
-            sets, text = tuple(home.sets), b"".join(home.pieces)
-            return Readout(identification, sets, text, None, tail, True, findings, baud)
-        line.note("telegram-broken", "a telegram broke off")
-        yield Emit(Withdrawn(0))
 
 
 def decode(capture: bytes, *, strict: bool = False) -> tuple[Readout, ...]:

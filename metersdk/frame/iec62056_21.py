@@ -300,9 +300,8 @@ class BlockScanner:
     """One data message, fed as it arrives: steps over what precedes it, gives its text, proves its BCC.
 
     Takes ``STX text ETX|EOT BCC``, also ``? STX``, ``ETX`` before ``!``, and, without STX, whatever starts with a line
-    that holds a data set (mode D; mode A of some; mode C whose STX was lost). ``open_ended``: the message has begun
-    and ends with the line that starts with ``!`` (mode D). ``add``: the BCC is a 7-bit sum instead of XOR (Energomera).
-    Holds at most ``PREAMBLE_LIMIT`` octets.
+    that holds a data set (mode A of some; mode C whose STX was lost). ``add``: the BCC is a 7-bit sum instead of XOR
+    (Energomera). Holds at most ``PREAMBLE_LIMIT`` octets.
     """
 
     __slots__ = (
@@ -311,7 +310,6 @@ class BlockScanner:
         "_check",
         "_end_mark",
         "_late",
-        "_open",
         "_partial",
         "end",
         "findings",
@@ -319,19 +317,18 @@ class BlockScanner:
         "preamble",
     )
 
-    def __init__(self, *, open_ended: bool = False, add: bool = False) -> None:
+    def __init__(self, *, add: bool = False) -> None:
         self.preamble = b""
         self.end: BlockEnd | None = None
         self.findings: list[Finding] = []
         # STX was seen, so that the BCC can prove the text.
         self.framed = False
         self._add = add
-        self._open = open_ended
-        self._at = _At.TEXT if open_ended else _At.PREAMBLE
+        self._at = _At.PREAMBLE
         self._check = 0
         self._partial = False
-        # Length of the line that "!" began, 0 before it.
-        self._end_mark = 0
+        # "!" has come behind the last data set.
+        self._end_mark = False
         # How much of CR LF has come behind a "!" behind ETX.
         self._late = 0
 
@@ -390,9 +387,6 @@ class BlockScanner:
     def _take(self, data: bytes) -> tuple[bytes, int]:
         if self._at is not _At.TEXT:
             return b"", self._ending(data)
-        if self._open:
-            used = self._to_end_line(data)
-            return data[:used], used
         ends = [at for at in (data.find(ETX), data.find(EOT)) if at >= 0]
         stop = min(ends) if ends else len(data)
         self._prove(data[: stop + 1])
@@ -409,9 +403,9 @@ class BlockScanner:
     def _watch_end_mark(self, data: bytes) -> None:
         mark, close = data.rfind(b"!"), data.rfind(b")")
         if mark > close or (self._end_mark and close < 0):
-            self._end_mark = 1
+            self._end_mark = True
         elif close >= 0:
-            self._end_mark = 0
+            self._end_mark = False
 
     def _ending(self, data: bytes) -> int:
         """The octets after ETX or EOT; returns how many there are."""
@@ -430,19 +424,6 @@ class BlockScanner:
                 self._at = _At.DONE
                 return at + 1
         return len(data) if self._at is not _At.DONE else 0
-
-    def _to_end_line(self, data: bytes) -> int:
-        mark = 0 if self._end_mark else data.find(b"!")
-        if mark < 0:
-            return len(data)
-        stop = data.find(b"\n", mark)
-        used = len(data) if stop < 0 else stop + 1
-        self._end_mark += used - mark
-        # After "!" come four CRC digits at most; a line without end must not hold the message open.
-        if stop >= 0 or self._end_mark > IDENTIFICATION_LIMIT:
-            self.end = BlockEnd(False, None)
-            self._at = _At.DONE
-        return used
 
     def _note(self, code: str, text: str) -> None:
         self.findings.append(_finding(code, text, -1))

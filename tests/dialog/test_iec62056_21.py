@@ -13,8 +13,9 @@ from metersdk.apdu.dataset import DataSet
 from metersdk.dialog.iec62056_21 import DISCONNECT, SignedOn, SignOn, recover, sign_on
 from metersdk.dialog.iec62056_21_hand_over import fall_back, hand_over
 from metersdk.dialog.iec62056_21_meter import HandOver, MeterFaults, OpticalMeter, WokenUp, serve
-from metersdk.dialog.iec62056_21_readout import Readout, Withdrawn, listen, readout
+from metersdk.dialog.iec62056_21_readout import Readout, Withdrawn, readout
 from metersdk.dialog.optical import OpticalTiming
+from metersdk.dialog.pushers import Pusher, PushLine
 from metersdk.effects import Dialog, Emit, Progress, Receive, Send, SetLine, Sleep
 from metersdk.errors import (
     ChecksumError,
@@ -465,54 +466,14 @@ def test_memory_stays_bounded_without_keeping() -> None:
 # ---- mode D
 
 
-def telegram(server_data: bytes = DATA) -> bytes:
-    return to_line(b"/ABC5METER\r\n\r\n" + server_data + b"!\r\n")
-
-
 @pytest.mark.parametrize("baud", [2400, 9600])
 def test_mode_d(baud: int) -> None:
     line = port(meter(pusher=True, push_baud=baud))
-    home = run(listen(baud=baud), line)
-    assert home.text.strip() == DATA + b"!" and home.proved is None and home.findings == ()
-    assert home.identification is not None and home.identification.raw == b"/ABC5METER"
-
-
-@pytest.mark.parametrize("skip", [1, 5, 12, 13, 40, 80])
-def test_mode_d_joined_amid_a_telegram_after_zeros(skip: int) -> None:
-    def server() -> Dialog[None]:
-        yield SetLine(2400)
-        yield Send(b"\0\0\0" + telegram()[skip:])
-        while True:
-            yield Sleep(2.0)
-            yield Send(b"\0" + telegram())
-
-    line = port(server(), replace(LINE, baud=2400))
-    buffer = ReceiveBuffer()
-    home = run(listen(buffer=buffer), line)
-    assert home.text.strip() == DATA + b"!"
-    assert codes(home) == ["joined-amid"]
-    again = run(listen(buffer=buffer), line)
-    assert again.data_sets == home.data_sets
-
-
-def test_mode_d_broken_off_is_left_behind() -> None:
-    def server() -> Dialog[None]:
-        yield SetLine(2400)
-        yield Send(telegram()[:50])
-        yield Sleep(3.0)
-        yield Send(telegram())
-        while True:
-            yield Sleep(60)
-
-    home = run(listen(), port(server(), replace(LINE, baud=2400)))
-    assert len(home.data_sets) == 4 and codes(home) == ["telegram-broken"]
-
-
-def test_mode_d_at_the_wrong_speed_ends_in_time() -> None:
-    line = port(meter(pusher=True), replace(LINE, baud=9600))
-    with pytest.raises(NoAnswer):
-        run(listen(baud=9600, total=30), line)
-    assert line.now() <= 30.001
+    pusher = Pusher(PushLine(bauds=(baud,)), ReceiveBuffer())
+    told = run(pusher.next(60.0), line)
+    assert told.protocol == "iec62056-21:D" and told.proved is None and len(told.readings) == 4
+    assert pusher.readout is not None and pusher.readout.text.strip() == DATA + b"!"
+    assert told.identity.identification == "/ABC5METER"
 
 
 # ---- battery, addresses, inactivity

@@ -268,19 +268,6 @@ def test_sum_for_bcc() -> None:
     assert scan(message, 4)[0].end.proved is False  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("size", [1, 5, 1000])
-@pytest.mark.parametrize("end", [b"!\r\n", b"!A077\r\n", b"!\n"])
-def test_open_ended(size: int, end: bytes) -> None:
-    message = b"\r\n1.8.0(1)\r\n" + end
-    scanner, text, used = scan(message + b"/ABC5", size, open_ended=True)
-    assert (text, used) == (message, len(message))
-    assert scanner.end is not None and scanner.end.proved is None
-
-
-def test_open_end_line_does_not_hold_the_message_open() -> None:
-    assert scan(b"1(1)\r\n!" + b"A" * 100, 1, open_ended=True)[0].end is not None
-
-
 def test_scanner_memory_is_bounded() -> None:
     scanner = BlockScanner()
     for _ in range(100):
@@ -355,7 +342,6 @@ def test_scanners_accept_anything() -> None:
                 Command.decode(found[0])
             except MeterError:
                 pass
-        for open_ended in (False, True):
-            whole, split = scan(data, 1000, open_ended=open_ended), scan(data, 1, open_ended=open_ended)
-            assert whole[2] <= len(data)
-            assert (whole[0].end is None) == (split[0].end is None) or not whole[0].framed
+        whole, split = scan(data, 1000), scan(data, 1)
+        assert whole[2] <= len(data)
+        assert (whole[0].end is None) == (split[0].end is None) or not whole[0].framed
