@@ -173,7 +173,7 @@ def ident(data: bytes) -> None:
 
 def block(data: bytes) -> None:
     """A block gives the same text and end however it is cut."""
-    for options in ({}, {"open_ended": True}, {"add": True}):
+    for options in ({}, {"add": True}):
         results, framed = [], True
         for parts in ([data], pieces(data)):
             scanner, text = frame_21.BlockScanner(**options), b""
