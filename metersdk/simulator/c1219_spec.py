@@ -149,6 +149,12 @@ class ProfileSetSpec(_Spec):
     outage_every: int = Field(default=0, ge=0)
     """In one interval of so many, the supply fails for a part of it."""
 
+    @model_validator(mode="after")
+    def _told(self) -> ProfileSetSpec:
+        if not self.scalars and any(each.scalar != each.divisor for each in self.channel):
+            raise ValueError("without scalars, table 62 cannot tell what a pulse is: leave scalar and divisor at 1")
+        return self
+
 
 class ProfilesSpec(_Spec):
     """Tables 60 to 67; what is said here holds for all sets."""

@@ -8,8 +8,10 @@ from itertools import product
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from metersdk.model.c1219.registry import TableSet
+from metersdk.model.obis import Obis
 from metersdk.model.profile import Profile
 from metersdk.simulator.c1219 import C1219Meter
 from metersdk.simulator.c1219_spec import C1219Spec
@@ -114,3 +116,17 @@ def test_the_ends_of_winter_and_summer(now: datetime, basis: str, size: int) -> 
     assert profile.gaps == [] and profile.findings == ()
     offsets = {profile.columns[0].moment(row).utcoffset() for row in (0, len(profile) - 1)}  # type: ignore[union-attr]
     assert len(offsets) == 2
+
+
+def test_pulses_without_scalars_are_counts() -> None:
+    """What a pulse is, table 62 cannot tell without them."""
+    with pytest.raises(ValidationError, match="leave scalar and divisor at 1"):
+        meter(set_={"scalars": False})
+    device = meter(set_={"scalars": False, "channel": [{"object": "1-0:1.8.0"}], "format": "u32"})
+    energy = check(device, NOW).column("1.0.1.29.0.255")
+    total = sum(energy.fraction(row) or 0 for row in range(len(energy)))
+    source = MeterDevice(Image.load("ansi"), lambda: NOW).source(Obis("1-0:1.8.0"))
+    times = [int(NOW.timestamp()) // 900 * 900 - 900 * len(energy), int(NOW.timestamp()) // 900 * 900]
+    first, last = source.values(MeterDevice(Image.load("ansi"), lambda: NOW), times)
+    # Counts of 10 Wh, cut.
+    assert abs(total - (last - first)) < 10
