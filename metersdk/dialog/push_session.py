@@ -10,7 +10,7 @@ from metersdk.dialog.session import Code
 from metersdk.dialog.timing import Timing, within
 from metersdk.dialog.unserved import Unserved
 from metersdk.effects import Dialog, Emit, Now
-from metersdk.errors import DecodeError, LocalProtocolError
+from metersdk.errors import LocalProtocolError
 from metersdk.model.clock import DateTime
 from metersdk.model.identity import Identity
 from metersdk.model.obis import Obis
@@ -96,11 +96,15 @@ class PushSession(Unserved):
         """When the last telegram was sent, by the meter's clock.
 
         Raises:
-            DecodeError: it tells no time; many SML meters know their seconds of operation only.
+            LocalProtocolError: it tells no time; many SML meters know their seconds of operation only.
         """
         yield from ()
         if self._last.time is None:
-            raise DecodeError("the telegrams of this meter tell no time", layer="data")
+            raise LocalProtocolError(
+                "the telegrams of this meter tell no time",
+                layer="data",
+                hint="use the time of this computer; telegram.sec_index counts the seconds of many SML meters",
+            )
         return self._last.time
 
     def _refuse(self, what: str) -> NoReturn:

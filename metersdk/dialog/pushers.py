@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from metersdk.apdu import axdr, sml, xdlms
 from metersdk.apdu.cipher import is_protected
-from metersdk.apdu.dataset import DataSetParser
+from metersdk.apdu.dataset import DataSet, DataSetParser
 from metersdk.apdu.keys import Keys
 from metersdk.dialog.iec62056_21_readout import Readout
 from metersdk.dialog.passing import passed
@@ -31,11 +31,12 @@ from metersdk.frame.iec62056_21 import Identification, from_line, looks_slower
 from metersdk.frame.recognise import Speech, recognise
 from metersdk.frame.sml import SmlFrame, SmlScanner
 from metersdk.frame.telegram import TelegramScanner, TextTelegram
+from metersdk.model.clock import DateTime
 from metersdk.model.identity import Identity
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
 from metersdk.model.telegram import Telegram, from_notification, from_sml
-from metersdk.model.text import readings_of, serial_of
+from metersdk.model.text import clock_of, readings_of, serial_of
 
 T = TypeVar("T")
 
@@ -348,17 +349,8 @@ class Pusher:
         tail = "" if found.crc is None else f"{found.crc:04X}"
         self.readout = Readout(said, sets, found.body + b"!", found.proved, tail, True, findings, self.baud or 0)
         spoken = "p1" if found.is_p1 else "iec62056-21:D"
-        clock = next((each for each in readings if str(each.obis) == "0.0.1.0.0.255"), None)
-        return Telegram(
-            spoken,
-            readings,
-            _identity(said, spoken, serial_of(sets)),
-            clock.value if clock is not None and not isinstance(clock.value, str) else None,  # type: ignore[arg-type]
-            None,
-            found.proved,
-            findings,
-            found.raw,
-        )
+        told = _identity(said, spoken, serial_of(sets))
+        return Telegram(spoken, readings, told, _time_of(sets), None, found.proved, findings, found.raw)
 
     def _ciphered_telegram(self, apdu: bytes) -> Telegram:
         assert self._opener is not None
@@ -410,3 +402,11 @@ def _identity(said: Identification, spoken: str, serial: str | None) -> Identity
         protocols=(spoken,),
         protocol=spoken,
     )
+
+
+def _time_of(sets: tuple[DataSet, ...]) -> DateTime | None:
+    """When the meter sent it; a time in no form known costs the time alone."""
+    try:
+        return clock_of(sets)
+    except DecodeError:
+        return None

@@ -18,7 +18,6 @@ from metersdk.dialog.unserved import Unserved
 from metersdk.effects import Dialog, Emit
 from metersdk.errors import (
     Cancel,
-    DecodeError,
     Finding,
     LocalProtocolError,
     MeterError,
@@ -36,14 +35,12 @@ from metersdk.model.profile import Profile
 from metersdk.model.query import ProfileQuery
 from metersdk.model.quirks import Quirks
 from metersdk.model.reading import Reading
-from metersdk.model.text import clock_text, readings_of
+from metersdk.model.text import clock_of, is_at, readings_of
 
 T = TypeVar("T")
 
 # Where meters put their serial number in a readout, best first: C.1.0, 0.0.0, and the names of IEC 62056-61.
 SERIAL_NUMBERS = ("C.1.0", "96.1.0", "C.1", "0.0.0", "0.0", "0.0.1")
-TIME, DATE = "0.9.1", "0.9.2"
-DATE_TIME = "1.0.0"
 # Seconds a data message may take in all: one that is kept, and one that is streamed.
 _READOUT, _STREAM = 900.0, 7 * 86400.0
 _ONE_MESSAGE = "a meter sends one message with all its registers; there are no single objects"
@@ -208,16 +205,16 @@ class ReadoutSession(Unserved):
         """From 0.9.2 and 0.9.1, or 1.0.0; the meter's local time.
 
         Raises:
-            DecodeError: the readout holds no clock, or not in a form known.
+            LocalProtocolError: the readout holds no clock.
+            DecodeError: not in a form known.
         """
         home = yield from self._held()
-        both = _find(home, (DATE_TIME,))
-        day, of_day = _find(home, (DATE,)), _find(home, (TIME,))
-        if day is not None and of_day is not None:
-            return DateTime.from_zst(clock_text(day.value.text, of_day.value.text))
-        if both is not None:
-            return DateTime.from_zst(both.value.text)
-        raise DecodeError("the readout of this meter holds no clock", layer="data")
+        found = clock_of(home.data_sets)
+        if found is None:
+            raise LocalProtocolError(
+                "the readout of this meter holds no clock", layer="data", hint="use the time of this computer"
+            )
+        return found
 
     def get_profile(self, query: ProfileQuery) -> Dialog[Profile]:
         """From programming mode: P.01, unless the query names another."""
@@ -272,6 +269,6 @@ def _identified(identity: Identity, said: Identification) -> Identity:
 def _find(home: Readout, addresses: Sequence[str]) -> DataSet | None:
     for address in addresses:
         for data_set in home.data_sets:
-            if data_set.values and (data_set.address == address or data_set.address.endswith(":" + address)):
+            if is_at(data_set, address):
                 return data_set
     return None

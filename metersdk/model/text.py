@@ -21,6 +21,8 @@ from metersdk.model.reading import Reading
 BY_HAND = "reset by hand"
 _PRESENT = 255
 _CLOCK = Obis("0-0:1.0.0")
+# Date, time of day, and both in one.
+_DATE_AND_TIME = ("0.9.2", "0.9.1", "1.0.0")
 # A time that stands before its value: with a season letter, or in full beside a value with a unit.
 _LEADING = re.compile(r"\d{12}([SW]?)", re.ASCII)
 _DASHED = re.compile(r"(\d\d)-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)", re.ASCII)
@@ -74,6 +76,24 @@ def stamp_of(text: str) -> DateTime | None:
         return DateTime.from_zst("".join(dashed.groups()) if dashed else text)
     except DecodeError:
         return None
+
+
+def is_at(data_set: DataSet, address: str) -> bool:
+    """Whether it has a value, and this address, with or without medium and channel."""
+    return bool(data_set.values) and (data_set.address == address or data_set.address.endswith(":" + address))
+
+
+def clock_of(data_sets: Iterable[DataSet]) -> DateTime | None:
+    """The meter's local time in a data message: 0.9.2 and 0.9.1, or 1.0.0; None where it tells none.
+
+    Raises:
+        DecodeError: not in a form known.
+    """
+    found = {address: each for each in reversed([*data_sets]) for address in _DATE_AND_TIME if is_at(each, address)}
+    day, of_day, both = map(found.get, _DATE_AND_TIME)
+    if day is not None and of_day is not None:
+        return DateTime.from_zst(clock_text(day.value.text, of_day.value.text))
+    return DateTime.from_zst(both.value.text) if both is not None else None
 
 
 def clock_text(day: str, of_day: str) -> str:

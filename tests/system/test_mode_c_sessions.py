@@ -42,3 +42,19 @@ def test_a_mode_without_programming_is_told_before_anything_is_sent(mode: str) -
             assert "?mode=C" in caught.value.hint
         assert meter.line.octets_sent == before
         assert len(meter.readout().data_sets) >= len(registers)
+
+
+@pytest.mark.parametrize("speech", ["mode=D", "speech=p1"])
+def test_a_meter_that_pushes_its_time_has_a_clock(speech: str) -> None:
+    with metersdk.connect(f"sim://residential?{speech}", protocol="push") as meter:
+        (telegram,) = meter.telegrams(1)
+        assert telegram.time is not None and telegram.time == meter.clock
+        assert telegram.time.year and telegram.time.minute is not None
+        assert meter.snapshot().clock == meter.clock
+
+
+def test_a_meter_that_pushes_no_time_says_what_else_there_is() -> None:
+    with metersdk.connect("sim://residential?speech=sml", protocol="push") as meter:
+        with pytest.raises(LocalProtocolError, match="tell no time") as caught:
+            _ = meter.clock
+        assert "sec_index" in caught.value.hint
