@@ -16,7 +16,7 @@ from metersdk.dialog.c1218_link import C1218Settings
 from metersdk.dialog.c1222_meter import C1222Meter
 from metersdk.dialog.psem import Access
 from metersdk.dialog.psem_meter import PsemRefusal, PsemRules
-from metersdk.model.c1219.configuration import MANUFACTURER, Configuration
+from metersdk.model.c1219.configuration import MANUFACTURER, PENDING, Configuration
 from metersdk.model.c1219.load_profile import LoadProfileLayout
 from metersdk.model.c1219.load_profile_encode import encode_block
 from metersdk.model.c1219.load_profile_tables import layout_of, state_of
@@ -282,7 +282,8 @@ class C1219Meter:
             PsemRefusal: there is none, or it cannot be read now.
             LocalProtocolError: the image does not fit it.
         """
-        if not self.configuration.has_table(number):
+        # Nothing is pending (table 4).
+        if not self.configuration.has_table(number) or number >= PENDING:
             raise PsemRefusal(Response.ONP)
         if number in self._written:
             return self._written[number]

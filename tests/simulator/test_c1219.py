@@ -188,6 +188,8 @@ def test_passwords_open_levels() -> None:
     assert refusal(meter.read, 23, 0) == Response.ISC
     assert meter.read(23, READER)
     assert refusal(meter.read, 99, READER) == Response.ONP
+    # A pending table, of which there is none.
+    assert refusal(meter.read, 4096 + 23, READER) == Response.ONP
     assert refusal(meter.read, 42, MASTER) == Response.ISC
     assert ansi(secret_level=2).read(42, MASTER)[:8] == b"12345678"
 
