@@ -266,7 +266,9 @@ class _Checks:
             if before is None or now is None or not layout.channels[channel].end_reading:
                 continue
             wanted, step = total * layout.channels[channel].per_pulse, layout.channels[channel].per_pulse
-            if not _gained(now - before, wanted, max(abs(step), layout.reading_unit)):
+            # Whole counts in a format with decimals: the register has none.
+            unit = Fraction(1) if now.denominator == before.denominator == 1 else layout.reading_unit
+            if not _gained(now - before, wanted, max(abs(step), unit)):
                 text = f"its end reading gained {_number(now - before)}, its intervals make {_number(wanted)}"
                 hint = "one of them counts something else, or was set anew; the multipliers of table 62 may be wrong"
                 findings += self._once("lp-end-reading", channel, f"{self._name(place, channel)}: {text}", hint)

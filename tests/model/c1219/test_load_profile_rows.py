@@ -241,6 +241,18 @@ def test_less_than_a_pulse_is_no_difference() -> None:
     assert read(*running(5, layout(block, per_pulse=Fraction(10)), spoil=(1, 3))).findings == ()
 
 
+@pytest.mark.parametrize(("readings", "codes"), [((35, 70, 106), []), ((35.9, 71, 106), ["lp-end-reading"])])
+def test_whole_counts_in_a_format_with_decimals(readings: tuple[float, ...], codes: list[str]) -> None:
+    """INT32 / 10^4: a register that shows whole counts has cut what its intervals have."""
+    block = shape(reading=Number.FIXED, channels=1, intervals=2)
+    profile = layout(block, blocks=3, per_pulse=Fraction(1, 10))
+    blocks = [
+        encode_block(block, BEGIN + QUARTER * 2 * (n + 1), [[177, 177]], readings=[reading])
+        for n, reading in enumerate(readings)
+    ]
+    assert [finding.code for finding in read(profile, ListState(3, 2, 3, 2), b"".join(blocks)).findings] == codes
+
+
 def test_a_register_that_rolls_over() -> None:
     block = shape(reading=Number.BCD4, channels=1, intervals=2)
     profile = layout(block, blocks=3)
