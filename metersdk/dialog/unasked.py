@@ -139,9 +139,9 @@ def unasked_in(octets: bytes, last: Turn) -> bytes:
         return octets
     answered = heard[echo_of(last.sent, heard)[1] :]
     if kind in (Kind.REQUEST, Kind.SELECT, Kind.COMMAND, Kind.ACK, Kind.NAK):
-        # A message that has not ended goes on.
+        # A message that has not ended goes on; where it is damaged, nobody can tell whether it has.
         blocks = list(blocks_in(answered, last))
-        return octets if blocks and blocks[-1].proved is not None else b""
+        return octets if blocks and (blocks[-1].proved or blocks[-1].added) else b""
     return octets if answered else b""
 
 

@@ -98,6 +98,7 @@ def frame(source: bytes, destination: bytes, kind: FrameKind = FrameKind.UI) -> 
 
 
 MESSAGE = to_line(block(b"1.8.0(1)\r\n!\r\n"))
+SUMMED = to_line(block(b"1.8.0(1)\r\n!\r\n")[:-1] + bytes((sum(block(b"1.8.0(1)\r\n!\r\n")[1:-1]) & 0x7F,)))
 OURS, FOREIGN = frame(b"\x03", b"\x21"), frame(b"\x05", b"\x41")
 CASES = {
     "nothing was said": (spoken(b""), OTHERS, b""),
@@ -105,6 +106,8 @@ CASES = {
     "signed off, with its echo": (spoken(to_line(SIGN_OFF)), to_line(SIGN_OFF) + OTHERS, OTHERS),
     "the echo was heard": (spoken(to_line(SIGN_OFF), to_line(SIGN_OFF)), OTHERS, OTHERS),
     "a whole message": (spoken(to_line(b"\x06050\r\n"), MESSAGE), OTHERS, OTHERS),
+    "a whole message with a sum": (spoken(to_line(b"\x06050\r\n"), SUMMED), OTHERS, OTHERS),
+    "a damaged message": (spoken(to_line(b"\x06050\r\n"), MESSAGE[:5] + b"\x03\x03" + MESSAGE[7:]), OTHERS, b""),
     "half a message": (spoken(to_line(b"\x06050\r\n"), MESSAGE[:5]), MESSAGE[5:], b""),
     "no answer yet": (spoken(to_line(b"\x01R1\x021.8.0()\x03Z")), MESSAGE, b""),
     "our meter pushes": (spoken(frame(b"\x21", b"\x03")), OURS * 2, b""),
