@@ -19,6 +19,8 @@ from metersdk.model.quirks import Quirks
 FamilyOf: TypeAlias = Callable[[str, str], tuple[Quirks, str] | None]
 """Manufacturer and model of table 1 -> the switches of their family, and how sure it is; None: none is known."""
 
+STANDARD: Final = "ansi-c1218"
+"""The vendor data of a meter whose maker is not listed."""
 _IDENTIFICATION: Final = 1
 _MANUFACTURER, _MODEL = slice(0, 4), slice(4, 12)
 
@@ -69,9 +71,11 @@ class FamilyChoice:
         before, self.quirks = self.quirks, replace(quirks, allow_plaintext=self.quirks.allow_plaintext)
         yield Emit(State("family", quirks.family))
         text = f"vendor data of {quirks.family} hold: table 1 says {name} (match: {sure})"
-        hint = "vendor=NAME (--vendor) names another, vendor=Quirks() keeps to the standard"
+        hint = f"vendor= (--vendor) names another; {STANDARD} keeps to the standard"
         if _opening(before) != _opening(quirks):
-            hint = f"it is signed on to in its own way with vendor={quirks.family!r}; vendor=Quirks() is the standard"
+            hint = (
+                f"it is signed on to in its own way with vendor={quirks.family!r} (--vendor {quirks.family}); " + hint
+            )
         yield Emit(Finding("c12-family", text, "data", hint=hint))
 
 

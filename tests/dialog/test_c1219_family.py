@@ -79,7 +79,7 @@ def test_tables_of_the_family_are_decoded_its_way() -> None:
     meter, _, events = connect(C1219Rig(), lambda manufacturer, model: (quirks, f"{manufacturer}-{model}"))
     assert meter.table(5).NAME == "Ours"  # type: ignore[attr-defined]
     found = next(event for event in events if isinstance(event, Finding))
-    assert "MSDK SMALL (match: MSDK-SMALL)" in found.text and "vendor=Quirks()" in found.hint
+    assert "MSDK SMALL (match: MSDK-SMALL)" in found.text and "ansi-c1218 keeps" in found.hint
 
 
 def test_a_table_that_only_the_password_opens_tells_it_late() -> None:

@@ -116,7 +116,7 @@ class _Book:
         if number >= MANUFACTURER or not table.rest:
             return True
         text = f"table {number} is {len(table.rest)} octets longer than vendor data say: no register is taken from it"
-        hint = "it may be another maker's meter: vendor=NAME for his data, vendor=Quirks() for the standard"
+        hint = "it may be another maker's meter: vendor= (--vendor) for his data, ansi-c1218 for the standard"
         self.findings.append(Finding("c1219-vendor", text, "data", hint=hint))
         return False
 
