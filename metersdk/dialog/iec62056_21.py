@@ -216,7 +216,10 @@ def sign_on(settings: SignOn, buffer: ReceiveBuffer | None = None, *, first: int
         line.note("no-data-at-speed", f"no readable data at {line.baud} Bd after the acknowledgement")
     hint = "try ?format=7E1, or another moment to switch (timing.switch_margin)"
     if settings.option == PROGRAMMING:
-        hint += "; a meter that is silent until it is told its password: Quirks(password_operand=False)"
+        hint += (
+            "; a meter that is silent until it is told its password: Quirks(password_operand=False), or a file for "
+            "--vendor that says so"
+        )
     raise NoAnswer(
         "the meter identified itself, but sent no readable data at any speed",
         layer="line",
