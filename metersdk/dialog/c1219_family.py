@@ -47,7 +47,7 @@ class FamilyChoice:
 
     def advise(self, error: BaseException, key: object) -> None:
         """A password that is refused may be filled up wrongly, where nobody has said whose meter it is."""
-        if isinstance(error, AuthenticationFailed) and key is None and not self.quirks.family:
+        if isinstance(error, AuthenticationFailed) and key is None and self.quirks.family in ("", STANDARD):
             error.hint = (
                 "check the password, and whose meter it is: its maker may fill it up otherwise (vendor=, --vendor); "
                 "do not retry blindly, many meters lock"
