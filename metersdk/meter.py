@@ -455,6 +455,10 @@ def plan_for(
     Raises:
         LocalProtocolError: a value that makes no sense, or a mechanism without its password or keys.
     """
+    if keys is not None and not isinstance(keys, Keys | TicketKey):
+        raise LocalProtocolError("keys are no Keys", hint="keys=metersdk.Keys(encryption=..., authentication=...)")
+    if timing is not None and not isinstance(timing, Timing):
+        raise LocalProtocolError("timing is no Timing", hint="timing=metersdk.Timing(response=8.0), in seconds")
     is_line = address.is_line or (
         # A replay goes the way the recorded session went, unless the target says what the connection carried.
         address.scheme == "trace" and address.framing is None and went_over_a_line(address.path)

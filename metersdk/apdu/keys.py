@@ -30,6 +30,9 @@ class Secret:
     encrypt: Callable[[bytes, bytes, bytes | None], bytes] | None
 
     def __init__(self, value: bytes | bytearray | str | Secret) -> None:
+        if not isinstance(value, (bytes, bytearray, str, Secret)):
+            # bytes(12345678) would be that many zeros.
+            raise LocalProtocolError(f"a password or key is text or octets, no {type(value).__name__}")
         self.octets = value.encode() if isinstance(value, str) else bytes(value)
         self.encrypt = None
 

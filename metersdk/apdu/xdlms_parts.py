@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from metersdk.apdu import axdr
 from metersdk.apdu.results import DataAccessResult
-from metersdk.errors import DecodeError
+from metersdk.errors import DecodeError, LocalProtocolError
 
 
 class Reader:
@@ -168,6 +168,10 @@ class MethodDescriptor:
 
 
 def descriptor(class_id: int, obis: bytes, member: int) -> bytes:
+    if not isinstance(class_id, int) or not 0 <= class_id <= 0xFFFF:
+        raise LocalProtocolError(f"{class_id!r:.40} is no class", layer="apdu", hint="0 to 65535; 3 is Register")
+    if not isinstance(member, int) or not -0x80 <= member <= 0x7F:
+        raise LocalProtocolError(f"{member!r:.40} is no attribute or method", layer="apdu", hint="-128 to 127")
     return class_id.to_bytes(2, "big") + obis + (member & 0xFF).to_bytes(1, "big")
 
 

@@ -109,7 +109,11 @@ class AssociationSettings:
             raise LocalProtocolError("a challenge has 8 to 64 octets", layer="association")
         ciphered = self.security != Security.NONE
         if (ciphered or self.authentication == Authentication.HIGH_GMAC) and self.keys is None:
-            raise LocalProtocolError("ciphering and GMAC authentication need keys", layer="association")
+            raise LocalProtocolError(
+                "ciphering and GMAC authentication need keys",
+                layer="association",
+                hint="keys=Keys(encryption=..., authentication=...), or --key-file",
+            )
         if self.dedicated and not ciphered:
             raise LocalProtocolError("a dedicated key needs ciphering: set security", layer="association")
         if self.dedicated and self.envelope == "ciphering":
@@ -118,7 +122,11 @@ class AssociationSettings:
             raise LocalProtocolError("ECDSA authentication is not served", layer="association")
         needs_password = self.authentication not in (Authentication.NONE, Authentication.HIGH_GMAC)
         if needs_password and self.password is None:
-            raise LocalProtocolError(f"{self.authentication.name} authentication needs a password", layer="association")
+            raise LocalProtocolError(
+                f"{self.authentication.name} authentication needs a password",
+                layer="association",
+                hint="password=..., or --password-from",
+            )
 
 
 class Link(Protocol):

@@ -42,7 +42,12 @@ class Address:
         if size == 1 and lower is not None:
             raise LocalProtocolError("a one-octet HDLC address has no lower part", layer="frame")
         if not 0 <= upper < top or not 0 <= (lower or 0) < top:
-            raise LocalProtocolError(f"{upper}/{lower} does not fit an HDLC address of {size} octets", layer="frame")
+            told = f"{upper}" if lower is None else f"{upper}/{lower}"
+            raise LocalProtocolError(
+                f"{told} does not fit an HDLC address of {size} octets",
+                layer="frame",
+                hint=f"a client is 1 to 127; the parts of this address are 0 to {top - 1}",
+            )
         return cls(upper, (lower or 0) if size > 1 else None, size)
 
     def encode(self) -> bytes:

@@ -196,8 +196,10 @@ class DateTime:
         ``status`` left out: 0, with ``DST_ACTIVE`` where the zone says so.
 
         Raises:
-            LocalProtocolError: the UTC offset is not a whole number of minutes.
+            LocalProtocolError: no datetime, or its UTC offset is not a whole number of minutes.
         """
+        if not isinstance(moment, datetime):
+            raise LocalProtocolError(f"{moment!r:.40} is no datetime", layer="data")
         offset = moment.utcoffset()
         if offset is not None and offset % timedelta(minutes=1):
             raise LocalProtocolError(f"a deviation counts whole minutes, not {offset}", layer="data")

@@ -32,6 +32,19 @@ class ProfileQuery:
         given = (self.start is not None or self.stop is not None) + (self.last is not None) + (self.entries is not None)
         if given > 1:
             raise LocalProtocolError("give start and stop, or last, or entries")
+        if isinstance(self.columns, (str, bytes)):
+            raise LocalProtocolError("columns is a list of OBIS codes", hint=f"columns=[{self.columns!r:.40}]")
+        if self.entries is not None:
+            self._check_entries()
+
+    def _check_entries(self) -> None:
+        match self.entries:
+            case (int() as first, int() as last) if last == 0 or first <= last:
+                return
+        raise LocalProtocolError(
+            f"entries={self.entries!r:.40}: no first and last entry",
+            hint="entries=(1, 96); 0 as the second is the last one",
+        )
 
     @property
     def code(self) -> Obis | None:

@@ -29,6 +29,8 @@ def moment(value: Moment | None) -> datetime | None:
             ) from error
     if value is None or isinstance(value, datetime):
         return value
+    if not isinstance(value, date):
+        raise LocalProtocolError(f"{value!r:.40} is no time", hint="a datetime, a date, or text like 2026-11-22T15:30")
     return datetime(value.year, value.month, value.day)
 
 
@@ -42,6 +44,8 @@ def span(value: str | timedelta) -> timedelta:
             value = int(found[1]) * _UNITS[found[2]]
         except (OverflowError, ValueError) as error:
             raise LocalProtocolError(f"{value!r:.40} is longer than any time") from error
+    if not isinstance(value, timedelta):
+        raise LocalProtocolError(f"{value!r:.40} is no span of time", hint="a timedelta, or text like 90m, 24h or 7d")
     if value <= timedelta(0):
         raise LocalProtocolError("a span of time is longer than nothing")
     return value
