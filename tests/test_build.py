@@ -28,8 +28,10 @@ def tree(tmp_path: Path) -> Path:
     skip = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", "bin", "test_csrc", "*.o")
     for name in ("metersdk", "csrc"):
         shutil.copytree(ROOT / name, copy / name, ignore=skip)
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
         shutil.copy(ROOT / name, copy / name)
+    (copy / "tests").mkdir()
+    shutil.copy(__file__, copy / "tests" / "test_build.py")
     return copy
 
 
@@ -110,3 +112,4 @@ def test_the_source_archive_holds_the_kernel_even_without_a_compiler(tree: Path)
     shipped = {path.name for path in (top / "csrc").iterdir()}
     assert {path.name for path in (ROOT / "csrc").glob("*.[ch]")} - {"test_csrc.c"} <= shipped
     assert "build_ffi.py" in shipped
+    assert {"LICENSE", "README.md"} <= {path.name for path in top.iterdir()} and not (top / "tests").exists()
