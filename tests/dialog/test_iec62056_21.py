@@ -476,6 +476,24 @@ def test_mode_d(baud: int) -> None:
     assert told.identity.identification == "/ABC5METER"
 
 
+@pytest.mark.parametrize("skip", [1, 5, 12, 13, 40, 80])
+def test_mode_d_joined_amid_a_telegram_after_zeros(skip: int) -> None:
+    telegram = to_line(b"/ABC5METER\r\n\r\n" + DATA + b"!\r\n")
+
+    def server() -> Dialog[None]:
+        yield SetLine(2400)
+        yield Send(b"\0\0\0" + telegram[skip:])
+        while True:
+            yield Sleep(2.0)
+            yield Send(b"\0" + telegram)
+
+    line = port(server(), replace(LINE, baud=2400))
+    pusher = Pusher(PushLine(bauds=(2400,)), ReceiveBuffer())
+    for _ in range(2):
+        told = run(pusher.next(60.0), line)
+        assert len(told.readings) == 4 and told.raw == from_line(telegram)[0]
+
+
 # ---- battery, addresses, inactivity
 
 
