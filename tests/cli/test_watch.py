@@ -76,7 +76,7 @@ def test_told_to_stop_as_soon_as_it_says_how(cli: Any, monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo terminals and signals of POSIX")
-@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("spoken", [True, False])
 def test_until_told_to_stop(tmp_path: Path, number: str, spoken: bool) -> None:
     import pty
