@@ -315,13 +315,17 @@ def _has_data(seen: bytes) -> bool:
 
 
 def _identification_in(seen: bytes, request: bytes) -> tuple[Identification, int, int] | None:
-    """As ``find_identification``; an echo of a request for ``12345678`` that has lost ``?`` and ``!`` is none."""
+    """As ``find_identification``; an echo of a request for ``12345678`` that has lost ``?`` and ``!`` is none.
+
+    Nor is an echo of a maker's own request, ``/A523.12345678``; its meter answers ``/g523.12345678``.
+    """
     found = find_identification(seen)
     if found is None or found[0].manufacturer.isalpha():
         return found
     _, start, end = found
-    kind, echoed = echo_of(request, seen[:end])
-    return find_identification(seen, end) if kind == "partial" and echoed > start else found
+    left = iter(request)
+    is_echo = all(octet in left for octet in seen[start:end])
+    return find_identification(seen, end) if is_echo else found
 
 
 def _is_damaged(line: OpticalLine, echoed: int) -> bool:

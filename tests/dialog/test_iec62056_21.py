@@ -566,6 +566,24 @@ def test_an_echo_of_an_address_is_no_identification() -> None:
     assert is_whole(home) and "echo-partial" in codes(home)
 
 
+@pytest.mark.parametrize("echoed", [b"", b"/A523.1028252\r\n", b"/523.102825\r\n"])
+def test_a_meter_that_answers_nearly_what_it_is_asked(echoed: bytes) -> None:
+    def server() -> Dialog[None]:
+        yield SetLine(300)
+        yield from heard(b"\x8d\n")
+        yield Send(to_line(echoed))
+        yield Sleep(0.2)
+        yield Send(to_line(b"/g523.1028252\r\n"))
+        yield from heard(b"\n")
+        yield SetLine(2400)
+        yield Sleep(0.2)
+        yield Send(to_line(block(DATA + b"!\r\n")))
+
+    home = run(read(SignOn(start="/A523.", address="1028252", end="\r\n")), port(server()))
+    assert home.identification is not None and home.identification.raw == b"/g523.1028252"
+    assert is_whole(home)
+
+
 def test_a_slow_identification_behind_an_echo_is_waited_for() -> None:
     address = "1" * 32
 
