@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ import pytest
 
 import metersdk
 from metersdk.cli import chart
+
+pytestmark = pytest.mark.usefixtures("heard_signals")
 
 SIM = "sim://residential"
 COMMAND = [sys.executable, "-P", "-W", "error", "-m", "metersdk"]
@@ -29,9 +30,7 @@ def run(folder: Path, *words: str, **more: Any) -> subprocess.CompletedProcess[s
 @contextmanager
 def started(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": folder}
-    # A shell starts what runs in the background with SIGINT ignored, and children inherit that.
-    listens = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen([*COMMAND, *words], preexec_fn=listens, **options) as process:  # type: ignore[call-overload]
+    with subprocess.Popen([*COMMAND, *words], **options) as process:  # type: ignore[call-overload]
         try:
             yield process
         finally:

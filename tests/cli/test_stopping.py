@@ -17,6 +17,8 @@ from metersdk.cli.output import Output
 from metersdk.cli.stopping import Stop, Stopped
 from metersdk.effects import State
 
+pytestmark = pytest.mark.usefixtures("heard_signals")
+
 SIM = "sim://residential"
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and descriptors of POSIX")
 ENDS = [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)]

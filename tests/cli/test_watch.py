@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +75,7 @@ def test_told_to_stop_as_soon_as_it_says_how(cli: Any, monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo terminals and signals of POSIX")
+@pytest.mark.usefixtures("heard_signals")
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("spoken", [True, False])
 def test_until_told_to_stop(tmp_path: Path, number: str, spoken: bool) -> None:
@@ -85,9 +85,8 @@ def test_until_told_to_stop(tmp_path: Path, number: str, spoken: bool) -> None:
     master, slave = pty.openpty()
     tty.setraw(slave)
     words = [sys.executable, "-P", "-W", "error", "-m", "metersdk", "watch", os.ttyname(slave), "--jsonl"]
-    listens = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": tmp_path}
-    with subprocess.Popen(words, preexec_fn=listens, **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(words, **pipes) as process:  # type: ignore[call-overload]
         try:
             assert process.stderr.readline()
             if spoken:
