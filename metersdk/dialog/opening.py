@@ -445,6 +445,8 @@ def _signed_on(plan: Plan, buffer: ReceiveBuffer, signed: SignedOn) -> Dialog[Se
                         break
         # The meter missed the acknowledgement: it does not wait for HDLC, it sends its readout at 300 Bd (6.4.2).
         fallen = yield from fall_back(signed)
+        does = "hearing that out, and signing on once more" if again else "taking that"
+        yield Emit(State("fall-back", f"no HDLC: the meter goes on with its data message at 300 Bd; {does}"))
         if not again:
             break
         try:

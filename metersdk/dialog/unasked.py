@@ -7,6 +7,7 @@ makes a finding of what nobody had asked for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -16,7 +17,7 @@ from metersdk.dialog.traffic import LOOKED_AT, look_at
 from metersdk.effects import Answer, Dialog, Effect, Emit, Now, Receive, Send
 from metersdk.errors import Finding
 from metersdk.frame.buffer import ReceiveBuffer
-from metersdk.frame.hdlc import Tally, take_frame
+from metersdk.frame.hdlc import Frame, Tally, take_frame
 from metersdk.frame.iec62056_21 import SIGN_OFF, echo_of, to_line
 
 T = TypeVar("T")
@@ -134,7 +135,7 @@ def unasked_in(octets: bytes, last: Turn) -> bytes:
     octets = octets[skip:]
     kind = kind_of(last.sent)
     if kind is Kind.HDLC:
-        return _foreign_frames(octets, last.sent)
+        return _foreign_frames(octets, last.sent, heard)
     if last.sent in _ENDS:
         return octets
     answered = heard[echo_of(last.sent, heard)[1] :]
@@ -145,18 +146,26 @@ def unasked_in(octets: bytes, last: Turn) -> bytes:
     return octets if answered else b""
 
 
-def _foreign_frames(octets: bytes, sent: bytes) -> bytes:
-    """``octets``, unless they are frames of the meter that ``sent`` went to: those are pushes."""
-    ours = ReceiveBuffer()
-    ours.feed(sent)
-    own = take_frame(ours)
+def _foreign_frames(octets: bytes, sent: bytes, heard: bytes) -> bytes:
+    """``octets``, unless they are frames of the meter that ``sent`` went to: those are pushes.
+
+    Where no frame of it was heard, what is no frame may be its answer: a meter that missed the acknowledgement of
+    mode E sends its data message at 300 Bd.
+    """
+    own = next(_frames(sent, Tally()), None)
     if own is None:
         return octets
-    buffer, tally = ReceiveBuffer(), Tally()
-    buffer.feed(octets)
-    while (frame := take_frame(buffer, tally)) is not None:
-        if frame.source != own.destination:
-            return octets
+    tally = Tally()
+    if any(frame.source != own.destination for frame in _frames(octets, tally)):
+        return octets
     # The beginning of a frame that is still coming in is the next call's.
     strange = tally.noise + tally.bad_fcs + tally.bad_hcs
-    return octets if strange else b""
+    answered = any(frame.source == own.destination for frame in _frames(heard, Tally()))
+    return octets if strange and answered else b""
+
+
+def _frames(octets: bytes, tally: Tally) -> Iterator[Frame]:
+    buffer = ReceiveBuffer()
+    buffer.feed(octets)
+    while (frame := take_frame(buffer, tally)) is not None:
+        yield frame

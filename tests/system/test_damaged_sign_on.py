@@ -62,3 +62,13 @@ def test_a_dead_line_is_asked_three_times_as_ever(rig: MakeRig) -> None:
     with pytest.raises(NoAnswer):
         run(open_session(dead.plan), port, lambda event: said.append(getattr(event, "text", "")))
     assert "request 3 of 3" in said and not any("of 6" in text for text in said) and port.now() < 28.0
+
+
+def test_a_meter_that_missed_the_acknowledgement_is_told_of(rig: MakeRig) -> None:
+    """Its data message at 300 Bd takes minutes, in which nobody would know why."""
+    it = rig(speech="optical", model=LineModel(baud=300, drop_requests=frozenset({1})), image="residential")
+    told: list[str] = []
+    session = run(open_session(it.plan), it.port(it.device()), lambda event: told.append(getattr(event, "name", "")))
+    assert isinstance(session, DlmsSession)
+    states = [name for name in told if name in ("identified", "hand-over", "fall-back")]
+    assert states == ["identified", "hand-over", "fall-back", "identified", "hand-over"]
