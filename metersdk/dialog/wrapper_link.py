@@ -14,6 +14,10 @@ from metersdk.errors import Finding, FrameError, NoAnswer
 from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.wrapper import HEADER_LENGTH, Wpdu, take_wpdu
 
+# What to look at where nobody answers, or in words that are no WPDU.
+_SILENT = "check the address and ?client= and ?server=, and that the meter is awake"
+_SILENT_STREAM = f"{_SILENT}; over TCP some meters speak HDLC: ?framing=hdlc"
+
 
 class WrapperLink:
     """The wrapper over TCP, or over UDP with ``datagram=True``.
@@ -67,7 +71,9 @@ class WrapperLink:
             now: float = yield Now()
             if now >= deadline:
                 text = f"no whole WPDU from server {self.server}"
-                raise NoAnswer(text, layer="link", data=bytes(self._buffer.view()[:HEADER_LENGTH]), retryable=True)
+                octets = bytes(self._buffer.view()[:HEADER_LENGTH])
+                hint = _SILENT if self._datagram else _SILENT_STREAM
+                raise NoAnswer(text, layer="link", data=octets, hint=hint, retryable=True)
             data: bytes = yield Receive(deadline - now)
             if not self._datagram:
                 self._buffer.feed(data)

@@ -62,7 +62,13 @@ def connection_error(name: str, error: OSError) -> MeterError:
 def connection_lost(name: str, error: OSError | None = None) -> PortClosed:
     """The error for a connection that was there and is no more."""
     reason = f" ({error.strerror})" if error is not None and error.strerror else ""
-    return PortClosed(f"{name}: the peer closed the connection{reason}", layer="port", retryable=True)
+    return PortClosed(
+        f"{name}: the peer closed the connection{reason}",
+        layer="port",
+        retryable=True,
+        hint="a meter that allows one session only closes a second one; so does one that is spoken to in another way"
+        " than its own (?framing=hdlc, ?framing=wrapper)",
+    )
 
 
 def nobody_listens(name: str) -> PortError:

@@ -68,6 +68,14 @@ def test_rubbish(cli: Any, answering: Any) -> None:
     assert error["layer"] == "frame"
 
 
+@pytest.mark.parametrize(("spoken", "asked"), [("hdlc", "wrapper"), ("wrapper", "hdlc")])
+def test_another_framing_than_the_meters(cli: Any, spoken: str, asked: str) -> None:
+    with Simulator("residential", [f"tcp://127.0.0.1:0?framing={spoken}"]) as simulator:
+        place = simulator.targets[0].partition("?")[0]
+        ran = cli("identify", f"{place}?framing={asked}", "--timeout", 0.5)
+    assert ran.code == 4 and f"?framing={spoken}" in ran.err and "probe" not in ran.err
+
+
 def test_wrong_password(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METER_PASSWORD", "hunter22")
     words = ("identify", SIM, "--client", 2, "--password-from", "env:METER_PASSWORD")
