@@ -8,18 +8,17 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from optical_rig import DATA, LINE, codes, heard, is_whole, meter, port, read
 
-from metersdk.apdu.dataset import DataSet
-from metersdk.dialog.iec62056_21 import DISCONNECT, SignedOn, SignOn, recover, sign_on
+from metersdk.dialog.iec62056_21 import DISCONNECT, SignOn, recover, sign_on
 from metersdk.dialog.iec62056_21_hand_over import fall_back, hand_over
-from metersdk.dialog.iec62056_21_meter import HandOver, MeterFaults, OpticalMeter, WokenUp, serve
-from metersdk.dialog.iec62056_21_readout import Readout, Withdrawn, readout
+from metersdk.dialog.iec62056_21_meter import HandOver, MeterFaults, WokenUp, serve
+from metersdk.dialog.iec62056_21_readout import Readout, readout
 from metersdk.dialog.optical import OpticalTiming
 from metersdk.dialog.pushers import Pusher, PushLine
-from metersdk.effects import Dialog, Emit, Progress, Receive, Send, SetLine, Sleep
+from metersdk.effects import Dialog, Emit, Receive, Send, SetLine, Sleep
 from metersdk.errors import (
     ChecksumError,
-    LimitExceeded,
     LocalProtocolError,
     MeterError,
     MeterReportedError,
@@ -30,36 +29,6 @@ from metersdk.frame.buffer import ReceiveBuffer
 from metersdk.frame.iec62056_21 import SIGN_OFF, block, from_line, to_line
 from metersdk.port.drive import iterate, run
 from metersdk.port.line import LineModel
-from metersdk.port.virtual import VirtualPort
-
-DATA = b"F.F(00000000)\r\n0.0.0( 20000)\r\n1.8.0(001846.0*kWh)\r\n1.6.1(27.19*kW)(1702090945)\r\n"
-LINE = LineModel(baud=300)
-
-
-def data() -> bytes:
-    return DATA
-
-
-def meter(identification: bytes = b"/ABC5METER", **options: Any) -> OpticalMeter:
-    return OpticalMeter(identification, data, **options)
-
-
-def port(server: OpticalMeter | Dialog[Any], model: LineModel = LINE) -> VirtualPort:
-    return VirtualPort(serve(server) if isinstance(server, OpticalMeter) else server, model)
-
-
-def read(settings: SignOn | None = None, total: float = 900.0, **options: Any) -> Dialog[Readout]:
-    signed = yield from sign_on(settings or SignOn())
-    return (yield from readout(signed, total=total, **options))
-
-
-def codes(found: Readout | SignedOn) -> list[str]:
-    return [finding.code for finding in found.findings]
-
-
-def is_whole(home: Readout) -> bool:
-    return home.text == DATA + b"!\r\n" and len(home.data_sets) == 4 and home.proved is True
-
 
 # ---- modes A to E
 
@@ -306,161 +275,6 @@ def test_a_round_trip_of_1_s() -> None:
     settings = SignOn(timing=OpticalTiming(latency=1.0))
     line = port(meter(reply_time=5.0), LineModel(delay=0.5))
     assert is_whole(run(read(settings), line))
-
-
-# ---- damaged blocks
-
-
-@pytest.mark.parametrize("times", [1, 2, 3])
-def test_a_damaged_block_is_asked_for_again(times: int) -> None:
-    line = port(meter(faults=MeterFaults(bad_bcc=times)))
-    events = iterate(read(), line)
-    emitted = list(events)
-    home = events.result
-    assert is_whole(home) and codes(home) == ["block-repeated"] * times
-    assert [e.data for e in line.log if e.side == "client"].count(b"\x95") == times
-    # What was emitted, less what was withdrawn, is what came home.
-    sets: list[DataSet] = []
-    for event in emitted:
-        if isinstance(event, Withdrawn):
-            sets = [s for s in sets if s.offset < event.offset]
-        elif isinstance(event, DataSet):
-            sets.append(event)
-    assert tuple(sets) == home.data_sets
-    assert [e for e in emitted if isinstance(e, Progress)][-1].done >= len(DATA)
-
-
-def test_a_block_that_stays_damaged() -> None:
-    line = port(meter(faults=MeterFaults(bad_bcc=4)))
-    with pytest.raises(ChecksumError):
-        run(read(), line)
-        assert from_line([event for event in line.log if event.side == "client"][-1].data)[0] == SIGN_OFF
-    assert is_whole(run(read(), line))
-
-
-@pytest.mark.parametrize("size", [1, 10, 30, 64])
-def test_partial_blocks_with_a_bad_one_amid(size: int) -> None:
-    line = port(meter(block_size=size, faults=MeterFaults(bad_bcc=1, good_blocks=1)))
-    home = run(read(), line)
-    assert is_whole(home) and codes(home) == ["block-repeated"]
-
-
-def test_the_reader_keeps_tr_between_blocks() -> None:
-    line = port(meter(block_size=40))
-    assert is_whole(run(read(), line))
-    sends = [e for e in line.log if e.kind == "send"]
-    assert [e.data for e in sends].count(b"\x06") == 2
-    assert all(0.2 - 1e-6 <= b.start - a.end <= 1.5 for a, b in pairwise(sends))
-
-
-@pytest.mark.parametrize("lost", [2, 3])
-def test_a_block_whose_acknowledgement_was_lost_is_taken_once(lost: int) -> None:
-    line = port(meter(block_size=40), replace(LINE, drop_requests=frozenset({lost})))
-    home = run(read(), line)
-    assert is_whole(home) and codes(home) == ["block-repeated", "block-duplicate"]
-
-
-def test_blocks_of_the_same_text_are_as_many_as_were_sent() -> None:
-    lines = b"1.8.0(1)\r\n" * 3
-    line = port(OpticalMeter(b"/ABC5METER", lambda: lines, block_size=10), replace(LINE, drop_requests=frozenset({3})))
-    home = run(read(), line)
-    assert home.text == lines + b"!\r\n" and codes(home) == ["block-repeated", "block-duplicate"]
-
-
-def test_parity_errors_are_found_and_placed() -> None:
-    message = to_line(block(DATA + b"!\r\n"))
-    one, two = bytearray(message), bytearray(message)
-    one[10] ^= 0x80
-    # Two bits of one column: the BCC cannot see them, the parity does.
-    two[10] ^= 0x01
-    two[20] ^= 0x01
-
-    def server(answers: list[bytes]) -> Dialog[None]:
-        yield from answering(b"/ABC0METER\r\n", answers)
-
-    home = run(read(), port(server([bytes(one)])))
-    assert is_whole(home) and [(f.code, f.offset) for f in home.findings] == [("parity", 12 + 10)]
-    home = run(read(), port(server([bytes(two), message])))
-    assert is_whole(home) and [(f.code, f.offset) for f in home.findings[:2]] == [("parity", 22), ("parity", 32)]
-    assert codes(home)[2] == "block-repeated"
-
-
-def answering(identification: bytes, answers: list[bytes]) -> Dialog[None]:
-    """A meter that identifies itself, then gives its answers one by one to whatever comes."""
-    yield SetLine(300)
-    yield from heard(b"\x8d\n")
-    yield Sleep(0.2)
-    yield Send(to_line(identification))
-    for answer in answers:
-        yield from heard(b"\n", b"\x95")
-        yield Sleep(0.2)
-        yield Send(answer)
-    while True:
-        yield Receive(3600)
-
-
-def heard(*ends: bytes) -> Dialog[None]:
-    octets = b""
-    while not octets.endswith(ends):
-        octets += yield Receive(3600)
-
-
-def test_a_line_without_parity_is_told() -> None:
-    home = run(read(), port(answering(b"/ABC0METER\r\n", [block(DATA + b"!\r\n")])))
-    assert is_whole(home) and codes(home) == ["line-format"]
-
-
-def test_parity_left_to_the_port() -> None:
-    line = port(meter(parity="hardware"))
-    assert is_whole(run(read(SignOn(parity="hardware")), line))
-    assert all(e.data.isascii() for e in line.log)
-
-
-def test_octets_that_another_reader_took_are_no_readout() -> None:
-    # "5" is gone from the identification, which makes it mode A; of the block, its end. Parity is right all over.
-    bare = to_line(b"\x02" + DATA.replace(b"1", b"") + b"!\r\n")
-    home = run(read(), port(answering(b"/ABCMETER\r\n", [bare, block(DATA + b"!\r\n")])))
-    assert is_whole(home) and "block-repeated" in codes(home)
-
-
-def test_a_meter_without_bcc_is_believed_when_it_says_the_same_twice() -> None:
-    bare = to_line(b"\x02" + DATA + b"!\r\n")
-    home = run(read(), port(answering(b"/ABC0METER\r\n", [bare, bare])))
-    assert home.text == DATA + b"!\r\n" and home.proved is None
-    assert codes(home) == ["block-repeated", "etx-missing"]
-    other = to_line(b"\x02" + DATA[3:] + b"!\r\n")
-    with pytest.raises(ChecksumError):
-        run(read(), port(answering(b"/ABC0METER\r\n", [bare, other, bare, other])))
-
-
-@pytest.mark.parametrize(
-    ("message", "code"),
-    [(block(b"(ER01)"), "ER01"), (block(b"(ERROR)"), "ERROR"), (SIGN_OFF, "B0")],
-)
-def test_what_the_meter_reports(message: bytes, code: str) -> None:
-    with pytest.raises(MeterReportedError) as caught:
-        run(read(), port(answering(b"/ABC0METER\r\n", [to_line(message)] * 9)))
-    assert caught.value.code == code
-
-
-def test_a_sum_for_a_bcc() -> None:
-    text = DATA + b"!\r\n\x03"
-    message = to_line(b"\x02" + text + bytes((sum(text) & 0x7F,)))
-    home = run(read(SignOn(checksum="add")), port(answering(b"/ABC0METER\r\n", [message])))
-    assert is_whole(home)
-
-
-def test_memory_stays_bounded_without_keeping() -> None:
-    lines = b"1.8.0(001846.0*kWh)\r\n" * 20_000
-    line = VirtualPort(serve(OpticalMeter(b"/ABC6METER", lambda: lines)), LineModel())
-    sets = 0
-
-    def count(event: object) -> None:
-        nonlocal sets
-        sets += isinstance(event, DataSet)
-
-    home = run(read(keep=False), line, count)
-    assert sets == 20_000 and home.data_sets == () and home.text == b"" and home.proved
 
 
 # ---- mode D
@@ -774,15 +588,6 @@ def test_peers_without_end(server: Callable[[], Dialog[None]]) -> None:
     assert line.now() < 75
 
 
-def test_a_readout_larger_than_any_meter_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metersdk.dialog.iec62056_21_readout.TEXT_LIMIT", 100)
-    line = port(meter(block_size=20), LINE)
-    run(read(), line)
-    line = VirtualPort(serve(OpticalMeter(b"/ABC5METER", lambda: DATA * 2)), LINE)
-    with pytest.raises(LimitExceeded):
-        run(read(), line)
-
-
 def unplugged(server: Dialog[Any], octets: int, plugged: list[bool]) -> Dialog[None]:
     """The meter's octets end after so many, until it is plugged in again."""
     answer: Any = None
@@ -830,26 +635,3 @@ def test_giving_up_says_good_bye() -> None:
         next(events)
     assert from_line([e for e in line.log if e.side == "client"][-1].data)[0] == SIGN_OFF
     assert is_whole(run(read(), line))
-
-
-def test_where_no_bcc_proves_the_data_every_parity_bit_counts() -> None:
-    """Mode A without STX and BCC: a damaged octet is seen by its parity alone, and the data are asked for again."""
-    text = to_line(b"1.8.0(001846.0*kWh)\r\n!\r\n")
-    damaged = text[:8] + bytes((text[8] ^ 0x04,)) + text[9:]
-
-    def sends(*answers: bytes) -> Dialog[None]:
-        for number, answer in enumerate((to_line(b"/ABC;METER\r\n"), *answers)):
-            # Mode A: the data follow the identification unasked; then a NAK is waited for.
-            if number != 1:
-                yield Receive(float("inf"))
-            while (yield Receive(0.3)):
-                pass
-            yield Send(answer)
-        yield Receive(float("inf"))
-
-    home = run(read(), port(sends(damaged, text)))
-    assert [data_set.value.text for data_set in home.data_sets] == ["001846.0"] and "block-repeated" in codes(home)
-    # Each time another octet: the same damage twice would be no damage.
-    others = [text[:at] + bytes((text[at] ^ 0x04,)) + text[at + 1 :] for at in range(8, 12)]
-    with pytest.raises(ChecksumError):
-        run(read(), port(sends(*others)))

@@ -15,7 +15,8 @@ from metersdk.simulator.server import Simulator
 
 MakeRig = Any
 TESTS = Path(__file__).resolve().parents[1]
-SIGN_ON, SERIAL, PROGRAMMING = "dialog/test_iec62056_21.py", "port/test_serial_port.py", "dialog/test_programming.py"
+SIGN_ON, READOUT = "dialog/test_iec62056_21.py", "dialog/test_iec62056_21_readout.py"
+SERIAL, PROGRAMMING = "port/test_serial_port.py", "dialog/test_programming.py"
 TEXT, REALTIME, CUTS = "dialog/test_ascii_profile.py", "simulator/test_realtime.py", "system/test_every_cut.py"
 HERE = "system/test_minimum_list.py"
 
@@ -40,11 +41,11 @@ LIST: dict[str, list[tuple[str, str]]] = {
     ],
     "echo: none, whole, with gaps, with wrong octets": [(SIGN_ON, "test_echo"), (HERE, "test_every_echo")],
     "BCC wrong: NAK, repeat, three times, then an error": [
-        (SIGN_ON, "test_a_damaged_block_is_asked_for_again"),
-        (SIGN_ON, "test_a_block_that_stays_damaged"),
+        (READOUT, "test_a_damaged_block_is_asked_for_again"),
+        (READOUT, "test_a_block_that_stays_damaged"),
     ],
     "partial blocks (EOT) with a bad one amid": [
-        (SIGN_ON, "test_partial_blocks_with_a_bad_one_amid"),
+        (READOUT, "test_partial_blocks_with_a_bad_one_amid"),
         (PROGRAMMING, "test_partial_blocks"),
     ],
     "refusal by B0": [
@@ -52,7 +53,7 @@ LIST: dict[str, list[tuple[str, str]]] = {
         (PROGRAMMING, "test_a_password_refused_later_on_is_never_sent_again"),
     ],
     "P0 absent": [(PROGRAMMING, "test_greetings"), (PROGRAMMING, "test_without_a_password")],
-    "ERRnn": [(SIGN_ON, "test_what_the_meter_reports"), (PROGRAMMING, "test_error_replies_keep_the_session")],
+    "ERRnn": [(READOUT, "test_what_the_meter_reports"), (PROGRAMMING, "test_error_replies_keep_the_session")],
     "mode D joined amid a telegram, behind zeros": [(SIGN_ON, "test_mode_d_joined_amid_a_telegram_after_zeros")],
     "wake-up: NULs counted, gap and pause measured": [
         (SIGN_ON, "test_wake_up_is_measured"),
@@ -78,7 +79,7 @@ LIST: dict[str, list[tuple[str, str]]] = {
     "a busy port": [(SERIAL, "test_a_busy_port_names_its_holder"), (SERIAL, "test_a_port_held_by_another_process")],
     "latency of 16 ms": [(HERE, "test_a_head_of_16_ms"), (REALTIME, "test_line_at_fault")],
     "TCP with parity bits": [("dialog/test_opening_stream.py", "test_sign_on_over_a_stream_when_asked_for_by_name")],
-    "BCC by addition": [(SIGN_ON, "test_a_sum_for_a_bcc"), (PROGRAMMING, "test_energomera")],
+    "BCC by addition": [(READOUT, "test_a_sum_for_a_bcc"), (PROGRAMMING, "test_energomera")],
 }
 MODES = {"A": "/MSK;SMALL", "B": "/MSKESMALL", "C": "/MSK5SMALL", "E": "/MSK5\\2SMALL"}
 
