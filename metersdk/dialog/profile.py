@@ -212,7 +212,7 @@ def _read(
             ex = now
     wanted = _wanted(generic, columns)
     seam = Seam(take)
-    plans = _plans(ex, generic, wanted, start, stop, entries, quirks)
+    plans = _fitting(ex, generic, _plans(ex, generic, wanted, start, stop, entries, quirks))
     at = 0
     while at < len(plans):
         reader = _Reader(generic, plans[at], wanted, quirks, seam.take, patient)
@@ -232,7 +232,8 @@ def _read(
                 raise
             ex = now
             rest, again = _rest(ex, generic, seam, (start, stop), entries)
-            plans = [replace(plan, tolerated="") for plan in _plans(ex, generic, wanted, *rest, again, quirks)]
+            resumed = _fitting(ex, generic, _plans(ex, generic, wanted, *rest, again, quirks))
+            plans = [replace(plan, tolerated="") for plan in resumed]
             seam.open(order=0 if rest == (start, stop) else -1 if generic.sort is SortMethod.LIFO else 1)
             at = 0
             continue
@@ -390,6 +391,13 @@ def _wanted(generic: _Generic, columns: Sequence[Obis | str] | None) -> tuple[in
     return tuple(n for n in everything if generic.captures[n].obis in asked or n == generic.clock)
 
 
+def _fitting(ex: dlms.Exchange, generic: _Generic, plans: Iterable[_Plan]) -> list[_Plan]:
+    """Those only that are no longer than the meter takes, if there are any: there are no blocks for a GET request."""
+    every = list(plans)
+    buffer = AttributeDescriptor(CLASS, generic.obis.octets, _BUFFER)
+    return [plan for plan in every if dlms.fits(ex, GetRequest(Invoke(), buffer, plan.selection))] or every
+
+
 def _plans(
     ex: dlms.Exchange,
     generic: _Generic,
@@ -398,23 +406,8 @@ def _plans(
     stop: datetime | None,
     entries: tuple[int, int] | None,
     quirks: Quirks,
-) -> list[_Plan]:
-    """Ways to ask, the most selective first, the whole buffer last; those only that are no longer than the meter takes,
-    if there are any: there are no blocks for a GET request."""
-    plans = list(_all_plans(ex, generic, wanted, start, stop, entries, quirks))
-    buffer = AttributeDescriptor(CLASS, generic.obis.octets, _BUFFER)
-    return [plan for plan in plans if dlms.fits(ex, GetRequest(Invoke(), buffer, plan.selection))] or plans
-
-
-def _all_plans(
-    ex: dlms.Exchange,
-    generic: _Generic,
-    wanted: tuple[int, ...],
-    start: datetime | None,
-    stop: datetime | None,
-    entries: tuple[int, int] | None,
-    quirks: Quirks,
 ) -> Iterator[_Plan]:
+    """Ways to ask, the most selective first, the whole buffer last."""
     everything = tuple(range(len(generic.captures)))
     selective = Conformance.SELECTIVE_ACCESS in ex.conformance
     if start is not None or stop is not None:

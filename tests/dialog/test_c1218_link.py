@@ -199,44 +199,32 @@ def test_the_old_answer_repeated_before_the_next_request_is_acknowledged_and_dro
     assert rig.ask(read(2)) == OK + b"two"
 
 
+NEGOTIATE, AGREED = b"\x61\x04\x00\xff\x06", b"\x00\x04\x00\xff\x06"
+# The ACK of the meter is lost, so Identify is made anew; an answer to it is still owed when Negotiate is sent.
+ANEW = (
+    (Packet(IDENTIFY).encode(), 1.0),
+    Packet(IDENTIFICATION).encode(),
+    (ACK + Packet(IDENTIFY, True).encode(), 3.0),
+    ACK + Packet(IDENTIFICATION, True).encode(),
+    (ACK + Packet(NEGOTIATE).encode(), 3.0),
+)
+
+
 def test_behind_an_identify_made_anew_what_is_no_identification_is_the_answer() -> None:
     """Its ACK is lost: an answer of Identify alone is owed, and this is none. Dropped, it would leave both at odds."""
-    negotiate, agreed = b"\x61\x04\x00\xff\x06", b"\x00\x04\x00\xff\x06"
-    rig = Rig(
-        scripted(
-            (Packet(IDENTIFY).encode(), 1.0),
-            Packet(IDENTIFICATION).encode(),
-            (ACK + Packet(IDENTIFY, True).encode(), 3.0),
-            ACK + Packet(IDENTIFICATION, True).encode(),
-            (ACK + Packet(negotiate).encode(), 3.0),
-            Packet(agreed).encode(),
-            (ACK, 1.0),
-        )
-    )
+    rig = Rig(scripted(*ANEW, Packet(AGREED).encode(), (ACK, 1.0)))
     assert rig.ask(IDENTIFY) == IDENTIFICATION
     assert rig.link.tally.repeated_requests == 1
-    assert rig.ask(negotiate) == agreed
+    assert rig.ask(NEGOTIATE) == AGREED
     assert rig.link.tally.repeats == 0
 
 
 def test_behind_an_identify_made_anew_an_identification_is_no_answer() -> None:
     """The first Identify is answered once more, in place of the ACK to the next request."""
-    negotiate, agreed = b"\x61\x04\x00\xff\x06", b"\x00\x04\x00\xff\x06"
-    rig = Rig(
-        scripted(
-            (Packet(IDENTIFY).encode(), 1.0),
-            Packet(IDENTIFICATION).encode(),
-            (ACK + Packet(IDENTIFY, True).encode(), 3.0),
-            ACK + Packet(IDENTIFICATION, True).encode(),
-            (ACK + Packet(negotiate).encode(), 3.0),
-            Packet(IDENTIFICATION).encode(),
-            (ACK, 1.0),
-            ACK + Packet(agreed, True).encode(),
-            (ACK, 1.0),
-        )
-    )
+    again = (Packet(IDENTIFICATION).encode(), (ACK, 1.0))
+    rig = Rig(scripted(*ANEW, *again, ACK + Packet(AGREED, True).encode(), (ACK, 1.0)))
     assert rig.ask(IDENTIFY) == IDENTIFICATION
-    assert rig.ask(negotiate) == agreed
+    assert rig.ask(NEGOTIATE) == AGREED
     assert rig.link.tally.left_over == 2
 
 
